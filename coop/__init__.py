@@ -1,0 +1,1 @@
+"""The cooperative itself: people, law, books and networks, without HTTP."""

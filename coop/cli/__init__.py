@@ -1,0 +1,1 @@
+"""The `coop` command: parses, opens a unit of work, prints."""

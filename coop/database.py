@@ -1,0 +1,132 @@
+"""The mapped base class, column types that hold on both engines, and the engines themselves."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, MetaData, String, TypeDecorator, Uuid, event
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from coop.money import Money
+
+BUSY_SECONDS = 10
+"""How long a unit of work waits for SQLite's one writer, or for a pooled connection, before it is refused."""
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware instant; naive ones are refused, and SQLite, which drops the zone, gets it back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = "a naive datetime cannot be stored; take work.now or work.wall"
+            raise TypeError(msg)
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware UTC instant."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class MoneyType(TypeDecorator[Money]):
+    """An amount as a 64-bit whole number of minor units."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Money | None, dialect: Dialect) -> int | None:
+        """Store minor units."""
+        del dialect
+        return None if value is None else value.minor
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Money | None:  # noqa: ANN401 - drivers give int or Decimal (sums)
+        """Return `Money`; PostgreSQL sums bigints as numeric, hence the conversion."""
+        del dialect
+        return None if value is None else Money(int(value))
+
+
+class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False):
+    """What every mapped class derives from; constraints get names, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own hook
+        datetime: UTCDateTime(),
+        UUID: Uuid(),
+        Money: MoneyType(),
+        int: BigInteger(),
+        str: String(),
+    }
+
+
+def is_sqlite(url: str) -> bool:
+    """Tell whether `url` names an SQLite file."""
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+Role = Literal["writer", "reader"]
+
+
+def make_engine(url: str, role: Role) -> AsyncEngine:
+    """Make an engine for writing units or for reading ones; on PostgreSQL readers run in AUTOCOMMIT.
+
+    SQLite gets WAL with `synchronous=FULL` (NORMAL loses acknowledged writes in a power cut), one writer connection
+    that begins IMMEDIATE, and readers that cannot write.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, role)
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if role == "reader" else {}
+    return create_async_engine(
+        parsed, pool_size=8, max_overflow=4, pool_timeout=BUSY_SECONDS, pool_pre_ping=False, pool_recycle=1800, **options
+    )
+
+
+def _sqlite(url: URL, role: Role) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1 if role == "writer" else 4,
+        max_overflow=0,
+        pool_timeout=BUSY_SECONDS,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, record: object) -> None:  # noqa: ANN401 - a driver's connection has no common type
+        del record
+        # The driver must not begin transactions by itself: it would begin DEFERRED, and fail on upgrade.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA trusted_schema=OFF")
+        if role == "reader":
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own event signature
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if role == "writer" else "BEGIN DEFERRED")
+
+    return engine

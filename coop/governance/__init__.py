@@ -1,0 +1,1 @@
+"""Motions, the roll, ballots, tallies and outcomes that execute."""

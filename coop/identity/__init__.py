@@ -1,0 +1,1 @@
+"""People: accounts, authenticators, browser sessions, recovery."""

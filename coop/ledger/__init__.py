@@ -1,0 +1,1 @@
+"""Books: an append-only double-entry journal, exact to the cent."""

@@ -1,0 +1,1 @@
+"""Members, their terms of a year, renewal and entitlements."""

@@ -1,0 +1,1 @@
+"""Networks: registration, covenant, subjects and aliases, webhooks, shares, settlement."""

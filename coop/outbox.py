@@ -1,0 +1,54 @@
+"""The transactional outbox: what must leave the process, written with the fact that it reports.
+
+A row is part of the unit of work that caused it, so nothing is announced that did not happen and nothing that
+happened goes unannounced. `coop.worker` claims rows by lease and token and marks them done.
+"""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+import msgspec
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop.database import Base
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
+    """A fact that other rooms may act upon once it is committed; subclasses name it in the past tense."""
+
+    known: ClassVar[dict[str, type["Event"]]] = {}
+
+    def __init_subclass__(cls, **options: object) -> None:
+        """Remember the subclass, so that the worker can read it back."""
+        super().__init_subclass__(**options)
+        Event.known[cls.__name__] = cls
+
+
+class OutboxMessage(Base):
+    """One thing to be carried out after commit: an event for other rooms, or a letter."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=uuid4)
+    kind: Mapped[str] = mapped_column(String(80))
+    payload: Mapped[bytes] = mapped_column(LargeBinary, repr=False)
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    dedupe_key: Mapped[str | None] = mapped_column(String(200), unique=True, default=None)
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease: Mapped[UUID | None] = mapped_column(default=None)
+    leased_until: Mapped[datetime | None] = mapped_column(default=None)
+    failure: Mapped[str | None] = mapped_column(String(200), default=None)
+
+
+def message(fact: msgspec.Struct, *, due_at: datetime, dedupe_key: str | None = None) -> OutboxMessage:
+    """Return the row that carries `fact`; its kind is the name of the class."""
+    return OutboxMessage(
+        kind=type(fact).__name__, payload=msgspec.json.encode(fact), due_at=due_at, dedupe_key=dedupe_key
+    )
+
+
+def read(row: OutboxMessage) -> Event:
+    """Return the event that `row` carries."""
+    return msgspec.json.decode(row.payload, type=Event.known[row.kind])

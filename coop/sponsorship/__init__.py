@@ -1,0 +1,1 @@
+"""The solidarity pool, its queue, and gifts."""

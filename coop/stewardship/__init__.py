@@ -1,0 +1,1 @@
+"""Roles that expire, two-person approval, the audit log, admission."""

@@ -1,0 +1,123 @@
+"""The unit of work: one transaction at one frozen instant, opened and committed only at the edge.
+
+An edge (request handler, worker job, CLI command) writes `async with units.open() as work:` and passes `work` first
+to every verb. Leaving the block commits; an exception rolls back. Nothing inside commits, and nothing inside talks
+to the network.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import anyio
+from sqlalchemy import CheckConstraint, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop import outbox
+from coop.clock import Clock
+from coop.database import Base, is_sqlite, make_engine
+from coop.mail import Letter
+from coop.settings import Settings
+
+
+class ClockOffset(Base):
+    """How far business time runs ahead of wall time, in seconds; one row, in demo and tests only."""
+
+    __tablename__ = "clock_offset"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), CheckConstraint("seconds >= 0", name="forward"))
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    seconds: Mapped[int] = mapped_column(default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOfWork:
+    """What every verb takes first: the session, the two times and the settings of this transaction."""
+
+    session: AsyncSession
+    settings: Settings
+    now: datetime
+    """Business time: terms, motions, renewals."""
+    wall: datetime
+    """Protocol time: cookies, tokens, signatures, retries."""
+
+    def publish(self, event: outbox.Event, *, dedupe_key: str | None = None) -> None:
+        """Announce `event` once this unit has committed."""
+        self.session.add(outbox.message(event, due_at=self.wall, dedupe_key=dedupe_key))
+
+    def send(self, letter: Letter, *, dedupe_key: str | None = None) -> None:
+        """Post `letter` once this unit has committed; the key makes it leave at most once."""
+        keyed = letter if letter.key else Letter(to=letter.to, subject=letter.subject, body=letter.body, key=uuid4().hex)
+        self.session.add(outbox.message(keyed, due_at=self.wall, dedupe_key=dedupe_key))
+
+
+class Units:
+    """Opens units of work over one database; made once, at the composition root."""
+
+    def __init__(self, settings: Settings, clock: Clock):
+        """Connect lazily to the database that `settings` name."""
+        self.settings = settings
+        self.clock = clock
+        self.writer: AsyncEngine = make_engine(settings.database_url, "writer")
+        self.reader: AsyncEngine = make_engine(settings.database_url, "reader")
+        self._snapshots = self.reader
+        if not is_sqlite(settings.database_url):
+            self._snapshots = self.writer.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[UnitOfWork]:
+        """Run one writing transaction; commit on leaving, roll back on an exception."""
+        async with AsyncSession(self.writer, expire_on_commit=False, autoflush=True) as session:
+            work = await self._freeze(session)
+            try:
+                yield work
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await session.rollback()
+                raise
+            # A client that hangs up must not leave the commit half said.
+            with anyio.CancelScope(shield=True):
+                await session.commit()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[UnitOfWork]:
+        """Give a unit that only reads; it never waits for SQLite's writer."""
+        async with AsyncSession(self.reader, expire_on_commit=False, autoflush=False) as session:
+            yield await self._freeze(session)
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[UnitOfWork]:
+        """Give a unit that reads several tables as of one moment (books, exports)."""
+        async with AsyncSession(self._snapshots, expire_on_commit=False, autoflush=False) as session:
+            yield await self._freeze(session)
+
+    async def advance(self, by: timedelta) -> None:
+        """Move business time forward, for the demo and for tests."""
+        async with self.open() as work:
+            offset = await work.session.get(ClockOffset, 1)
+            if offset is None:
+                offset = ClockOffset()
+                work.session.add(offset)
+            offset.seconds += int(by.total_seconds())
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.writer.dispose()
+        await self.reader.dispose()
+
+    async def _freeze(self, session: AsyncSession) -> UnitOfWork:
+        wall = self.clock.wall()
+        now = wall
+        if self.clock.movable:
+            now += timedelta(seconds=await session.scalar(select(ClockOffset.seconds)) or 0)
+        return UnitOfWork(session, self.settings, now, wall)
+
+
+def new_id() -> UUID:
+    """Return a random identifier; it tells neither time nor order (unlike version 7)."""
+    return uuid4()
