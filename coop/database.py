@@ -1,13 +1,13 @@
 """The mapped base class, column types that hold on both engines, and the engines themselves."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, dataclass_transform
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, MetaData, String, TypeDecorator, Uuid, event
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass
+from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, composite, mapped_column, relationship
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from coop.money import Money
@@ -57,6 +57,8 @@ class MoneyType(TypeDecorator[Money]):
         return None if value is None else Money(int(value))
 
 
+# Said again for type checkers, which do not take `kw_only` from the class arguments below.
+@dataclass_transform(kw_only_default=True, field_specifiers=(mapped_column, relationship, composite))
 class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False):
     """What every mapped class derives from; constraints get names, so that migrations can speak of them."""
 
@@ -97,7 +99,13 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
         return _sqlite(parsed, role)
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if role == "reader" else {}
     return create_async_engine(
-        parsed, pool_size=8, max_overflow=4, pool_timeout=BUSY_SECONDS, pool_pre_ping=False, pool_recycle=1800, **options
+        parsed,
+        pool_size=8,
+        max_overflow=4,
+        pool_timeout=BUSY_SECONDS,
+        pool_pre_ping=False,
+        pool_recycle=1800,
+        **options,
     )
 
 

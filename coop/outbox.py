@@ -5,7 +5,6 @@ happened goes unannounced. `coop.worker` claims rows by lease and token and mark
 """
 
 from datetime import datetime
-from typing import ClassVar
 from uuid import UUID, uuid4
 
 import msgspec
@@ -17,13 +16,6 @@ from coop.database import Base
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
     """A fact that other rooms may act upon once it is committed; subclasses name it in the past tense."""
-
-    known: ClassVar[dict[str, type["Event"]]] = {}
-
-    def __init_subclass__(cls, **options: object) -> None:
-        """Remember the subclass, so that the worker can read it back."""
-        super().__init_subclass__(**options)
-        Event.known[cls.__name__] = cls
 
 
 class OutboxMessage(Base):
@@ -51,4 +43,5 @@ def message(fact: msgspec.Struct, *, due_at: datetime, dedupe_key: str | None = 
 
 def read(row: OutboxMessage) -> Event:
     """Return the event that `row` carries."""
-    return msgspec.json.decode(row.payload, type=Event.known[row.kind])
+    kinds = {kind.__name__: kind for kind in Event.__subclasses__()}
+    return msgspec.json.decode(row.payload, type=kinds[row.kind])

@@ -19,7 +19,13 @@ from coop.errors import CoopError
 from coop.money import Currency
 
 PREFIX = "COOP_"
-SECRET_SETTINGS = ("secret_key", "pairwise_secret", "stripe_secret_key", "stripe_webhook_secret", "smtp_password")
+SECRET_SETTINGS = (
+    "secret_key",
+    "pairwise_secret",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+    "smtp_password",
+)
 
 
 class BadSettings(CoopError):
@@ -78,7 +84,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         """Refuse values that would only fail later, or worse, not fail."""
         parts = urlsplit(self.issuer)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or self.issuer != f"{parts.scheme}://{parts.netloc}":
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.netloc
+            or self.issuer != f"{parts.scheme}://{parts.netloc}"
+        ):
             raise BadSettings(f"issuer must be an origin like https://members.example, not {self.issuer!r}")
         if parts.scheme == "http" and not (self.demo and parts.hostname in {"127.0.0.1", "localhost", "::1"}):
             raise BadSettings("issuer must use https; plain http is for a demo on a loopback address only")
@@ -121,7 +131,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Settings(issuer={self.issuer!r}, demo={self.demo})"
 
 
-def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+def load(
+    path: Path | None = None, *, environ: Mapping[str, str] | None = None, **overrides: object
+) -> Settings:
     """Read `path` (TOML), then `COOP_*` of `environ`, then `overrides`; the later wins."""
     environ = os.environ if environ is None else environ
     raw: dict[str, Any] = {}

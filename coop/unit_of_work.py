@@ -27,7 +27,10 @@ class ClockOffset(Base):
     """How far business time runs ahead of wall time, in seconds; one row, in demo and tests only."""
 
     __tablename__ = "clock_offset"
-    __table_args__ = (CheckConstraint("id = 1", name="one_row"), CheckConstraint("seconds >= 0", name="forward"))
+    __table_args__ = (
+        CheckConstraint("id = 1", name="one_row"),
+        CheckConstraint("seconds >= 0", name="forward"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, default=1)
     seconds: Mapped[int] = mapped_column(default=0)
@@ -50,7 +53,11 @@ class UnitOfWork:
 
     def send(self, letter: Letter, *, dedupe_key: str | None = None) -> None:
         """Post `letter` once this unit has committed; the key makes it leave at most once."""
-        keyed = letter if letter.key else Letter(to=letter.to, subject=letter.subject, body=letter.body, key=uuid4().hex)
+        keyed = (
+            letter
+            if letter.key
+            else Letter(to=letter.to, subject=letter.subject, body=letter.body, key=uuid4().hex)
+        )
         self.session.add(outbox.message(keyed, due_at=self.wall, dedupe_key=dedupe_key))
 
 

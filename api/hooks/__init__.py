@@ -1,1 +1,5 @@
 """What others call: Stripe's webhooks."""
+
+from litestar.types import ControllerRouterHandler
+
+routes: list[ControllerRouterHandler] = []

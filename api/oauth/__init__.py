@@ -1,1 +1,5 @@
 """The OAuth 2 and OpenID Connect endpoints."""
+
+from litestar.types import ControllerRouterHandler
+
+routes: list[ControllerRouterHandler] = []

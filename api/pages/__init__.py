@@ -1,1 +1,5 @@
 """The pages people meet."""
+
+from litestar.types import ControllerRouterHandler
+
+routes: list[ControllerRouterHandler] = []

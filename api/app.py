@@ -1,0 +1,61 @@
+"""The one composition root: `create_app` joins the cooperative to HTTP, Stripe, mail and time."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.static_files import create_static_files_router
+
+import api.health
+import api.hooks
+import api.oauth
+import api.pages
+import api.v1
+from api.dependencies import dependencies
+from api.errors import handlers
+from api.pages.rendering import STATIC
+from api.security import Security
+from coop.clock import Clock
+from coop.mail import Mailer
+from coop.settings import Settings
+from coop.unit_of_work import Units
+
+LARGEST_BODY = 1_000_000
+"""Bytes; the largest honest request is a batch of a thousand entitlements."""
+
+
+def create_app(settings: Settings, mailer: Mailer, clock: Clock) -> Litestar:
+    """Return the service, ready to be served; nothing outside this function chooses an implementation."""
+    units = Units(settings, clock)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        del app
+        try:
+            yield
+        finally:
+            await units.close()
+
+    app = Litestar(
+        [
+            *api.health.routes,
+            *api.pages.routes,
+            *api.oauth.routes,
+            *api.v1.routes,
+            *api.hooks.routes,
+            create_static_files_router("/static", [STATIC], include_in_schema=False),
+        ],
+        dependencies=dependencies,
+        exception_handlers=handlers,
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=LARGEST_BODY,
+        state=State({"units": units, "settings": settings, "mailer": mailer}),
+        debug=False,
+        pdb_on_exception=False,
+    )
+    # Around everything, since the framework runs no middleware for paths that it does not know.
+    app.asgi_handler = Security(app.asgi_handler, settings)
+    return app

@@ -1,0 +1,90 @@
+"""What handlers may ask for by name: the units of work, the settings, and who is looking at the page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from coop.errors import NotSignedIn
+from coop.identity import sessions
+from coop.settings import Settings
+from coop.unit_of_work import Units
+
+AnyRequest = Request[object, object, State]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The account whose browser session made this request."""
+
+    account_id: UUID
+    session_id: UUID
+    handle: str
+    display_name: str | None
+    email_verified: bool
+    locale: str
+    authenticated_at: datetime
+    amr: tuple[str, ...]
+
+
+def session_cookie(settings: Settings) -> str:
+    """Return the name of the session cookie; `__Host-` binds it to this host over TLS."""
+    return "__Host-session" if settings.secure else "session"
+
+
+async def provide_viewer(request: AnyRequest) -> Viewer | None:
+    """Return who is signed in in this browser, if anybody; looked up once a request."""
+    if "viewer" in request.state:
+        found: Viewer | None = request.state["viewer"]
+        return found
+    viewer = None
+    secret = request.cookies.get(session_cookie(request.app.state.settings))
+    if secret:
+        units: Units = request.app.state.units
+        async with units.read() as work:
+            found_session = await sessions.resume(work, secret)
+        if found_session is not None:
+            session, account = found_session
+            viewer = Viewer(
+                account_id=account.id,
+                session_id=session.id,
+                handle=account.handle,
+                display_name=account.display_name,
+                email_verified=account.email_verified_at is not None,
+                locale=account.locale,
+                authenticated_at=session.authenticated_at,
+                amr=session.amr,
+            )
+    request.state["viewer"] = viewer
+    return viewer
+
+
+async def provide_signed_in(request: AnyRequest) -> Viewer:
+    """Return who is signed in, or refuse; pages then lead to the sign-in page and back."""
+    viewer = await provide_viewer(request)
+    if viewer is None:
+        raise NotSignedIn
+    return viewer
+
+
+def provide_units(request: AnyRequest) -> Units:
+    """Return what opens units of work."""
+    units: Units = request.app.state.units
+    return units
+
+
+def provide_settings(request: AnyRequest) -> Settings:
+    """Return the configuration."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+dependencies = {
+    "viewer": Provide(provide_viewer),
+    "signed_in": Provide(provide_signed_in),
+    "units": Provide(provide_units, sync_to_thread=False),
+    "settings": Provide(provide_settings, sync_to_thread=False),
+}

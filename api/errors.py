@@ -1,0 +1,204 @@
+"""Every refusal becomes one answer here: problem+json (RFC 9457) for programs, a page for people.
+
+Domain errors know no HTTP; this is the one table that gives them a status. What a person or a program may know is the
+code and the message; the private detail goes to the log only.
+"""
+
+from http import HTTPStatus
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api.pages.rendering import page, wants_page
+from api.security import sign_in_path
+from coop import errors
+
+type_of_base: dict[type[errors.CoopError], HTTPStatus] = {
+    errors.Invalid: HTTPStatus.BAD_REQUEST,
+    errors.NotSignedIn: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowed: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Refused: HTTPStatus.CONFLICT,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+log = structlog.get_logger("coop.http")
+
+AnyRequest = Request[object, object, State]
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """A problem document (RFC 9457) with our stable `code` and the input `field` it concerns."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str | None = None
+
+
+def status_of(error: errors.CoopError) -> HTTPStatus:
+    """Return the status that the base class of `error` stands for."""
+    for base, status in type_of_base.items():
+        if isinstance(error, base):
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(
+    request: AnyRequest,
+    status: HTTPStatus,
+    *,
+    code: str,
+    title: str,
+    detail: str,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response[bytes]:
+    """Answer with a problem document, or with a page if that is what the visitor reads."""
+    headers = {"Cache-Control": "no-store"} | (headers or {})
+    if wants_page(request):
+        return page(
+            "error.html",
+            request,
+            status=status,
+            headers=headers,
+            code=code,
+            title=title,
+            detail=detail,
+            status_code=int(status),
+        )
+    document = Problem(
+        type=request.app.state.settings.url(f"/docs/errors#{code}"),
+        title=title,
+        status=int(status),
+        detail=detail,
+        code=code,
+        field=field,
+    )
+    return Response(
+        msgspec.json.encode(document),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def refuse(request: AnyRequest, error: errors.CoopError) -> Response[bytes]:
+    """Answer a refusal of the cooperative."""
+    if isinstance(error, errors.NotSignedIn) and wants_page(request):
+        location = sign_in_path(request)
+        return Response(
+            b"", status_code=HTTPStatus.SEE_OTHER, headers={"Location": location, "Cache-Control": "no-store"}
+        )
+    status = status_of(error)
+    headers = {}
+    if isinstance(error, (errors.TooMany, errors.Unavailable)):
+        headers["Retry-After"] = str(error.retry_after)
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("unmapped_refusal", code=error.code)
+    return problem(
+        request,
+        status,
+        code=error.code,
+        title=error.title,
+        detail=error.message,
+        field=error.field,
+        headers=headers,
+    )
+
+
+def decoding(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer input that cannot even be read: deep JSON, invalid UTF-8, lone surrogates, absurd numbers."""
+    del error
+    return refuse(
+        request,
+        errors.Invalid("The request could not be read: send well-formed UTF-8 of modest depth and size."),
+    )
+
+
+def http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """Answer what the framework refused by itself (no route, wrong method, body too large, bad parameters)."""
+    status = HTTPStatus(error.status_code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return unexpected(request, error)
+    headers = {
+        k: v
+        for k, v in (error.headers or {}).items()
+        if k.lower() in {"allow", "retry-after", "www-authenticate"}
+    }
+    extra = error.extra if isinstance(error.extra, list) else []
+    field = next((str(item["key"]) for item in extra if isinstance(item, dict) and "key" in item), None)
+    detail = _DETAIL.get(status, status.description or status.phrase)
+    if field and field.isidentifier():
+        detail = f"{detail} Look at {field!r}."
+    return problem(
+        request,
+        status,
+        code=_CODE.get(status, status.phrase.lower().replace(" ", "_")),
+        title=status.phrase,
+        detail=detail,
+        field=field,
+        headers=headers,
+    )
+
+
+def database(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer a database that is away, slow or full: nothing was acknowledged, so the caller may try again."""
+    if isinstance(error, IntegrityError):
+        # A constraint caught what the code above it did not name; the state of things forbids the request.
+        log.warning("constraint", constraint=type(error.orig).__name__, path=request.url.path)
+        return refuse(
+            request,
+            errors.Refused(
+                "That collides with something that happened at the same time. Reload and try again."
+            ),
+        )
+    if isinstance(error, DBAPIError) and type(error.orig).__name__ in {
+        "DataError",
+        "CharacterNotInRepertoireError",
+    }:
+        return decoding(request, error)
+    log.error("database", error=type(getattr(error, "orig", error)).__name__, path=request.url.path)
+    return refuse(request, errors.Unavailable())
+
+
+def unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer a fault of ours; the trace goes to the log, never to the visitor."""
+    log.error("unexpected", exc_info=error, path=request.url.path)
+    return problem(
+        request,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        code="unexpected",
+        title="Something went wrong on our side",
+        detail="It has been recorded. Nothing was half done; please try again in a while.",
+    )
+
+
+_CODE = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.BAD_REQUEST: "invalid"}
+_DETAIL = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "That method is not answered at this address.",
+    HTTPStatus.BAD_REQUEST: "The request could not be understood.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than anything this service expects.",
+}
+
+handlers: ExceptionHandlersMap = {
+    errors.CoopError: refuse,
+    HTTPException: http,
+    RecursionError: decoding,
+    UnicodeError: decoding,
+    DBAPIError: database,
+    PoolTimeout: database,
+    Exception: unexpected,
+}

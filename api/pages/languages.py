@@ -1,0 +1,28 @@
+"""The languages of the product and their catalogues."""
+
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+
+LOCALES = ("en", "pl", "fr")
+_CATALOGUES = Path(__file__).parent / "locale"
+
+
+@cache
+def translations(locale: str) -> NullTranslations:
+    """Return the catalogue of `locale`; English is what the code says.
+
+    The catalogues are compiled in memory at first use, so that no binary lies in the repository to go stale.
+    """
+    source = _CATALOGUES / locale / "LC_MESSAGES" / "coop.po"
+    if not source.exists():
+        return NullTranslations()
+    compiled = BytesIO()
+    with source.open("rb") as text:
+        write_mo(compiled, read_po(text, locale=locale))
+    compiled.seek(0)
+    return Translations(compiled, domain="coop")

@@ -1,0 +1,152 @@
+"""Renders the pages: one Jinja environment, the visitor's language, money and dates in it, and assets by their hash."""
+
+import hashlib
+from datetime import date, datetime
+from functools import cache, lru_cache
+from http import HTTPStatus
+from pathlib import Path
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency
+from babel.support import NullTranslations
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Request, Response
+from litestar.datastructures import State
+
+from api.pages.languages import LOCALES, translations
+from api.security import content_security_policy
+from coop.money import Money
+from coop.settings import Settings
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+AnyRequest = Request[object, object, State]
+
+
+def wants_page(request: AnyRequest) -> bool:
+    """Tell whether the visitor reads HTML; programs that accept anything get JSON."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def locale_of(request: AnyRequest) -> str:
+    """Return the language of this answer: the visitor's choice, the account's, the browser's, the co-op's."""
+    settings: Settings = request.app.state.settings
+    chosen = request.cookies.get("locale")
+    if chosen in LOCALES:
+        return chosen
+    viewer = request.state.get("viewer")
+    if viewer is not None and viewer.locale in LOCALES:
+        return str(viewer.locale)
+    for part in request.headers.get("accept-language", "")[:200].split(","):
+        language = part.partition(";")[0].strip().lower()[:2]
+        if language in LOCALES:
+            return language
+    return settings.locale
+
+
+def page(
+    template: str,
+    request: AnyRequest,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: dict[str, str] | None = None,
+    form_targets: tuple[str, ...] = (),
+    **context: object,
+) -> Response[bytes]:
+    """Render `template` for this visitor; pages are never stored by shared caches."""
+    settings: Settings = request.app.state.settings
+    locale = locale_of(request)
+    catalogue = translations(locale)
+    body = (
+        environment(locale)
+        .get_template(template)
+        .render(
+            settings=settings,
+            viewer=request.state.get("viewer"),
+            locale=locale,
+            path=request.url.path,
+            demo=settings.demo,
+            money=lambda amount: money(amount, settings, locale),
+            day=lambda instant: day(instant, settings, locale),
+            instant=lambda moment: instant_text(moment, settings, locale),
+            asset=asset,
+            _=catalogue.gettext,
+            gettext=catalogue.gettext,
+            ngettext=catalogue.ngettext,
+            **context,
+        )
+    )
+    merged = {
+        "Content-Security-Policy": content_security_policy(form_targets),
+        "Cache-Control": "no-store",
+        "Vary": "Cookie, Accept-Language, Accept",
+        "Content-Language": locale,
+    } | (headers or {})
+    return Response(body.encode(), status_code=status, media_type=MediaType.HTML, headers=merged)
+
+
+@cache
+def environment(locale: str) -> Environment:
+    """Return the templates' environment in one language; everything is escaped unless a template says otherwise."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    catalogue: NullTranslations = translations(locale)
+    made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
+    return made
+
+
+def money(amount: Money, settings: Settings, locale: str) -> str:
+    """Write an amount as readers of `locale` expect it; whole sums go without decimals."""
+    currency = settings.money
+    value = currency.plain(amount)
+    whole = not currency.places or value.endswith("." + "0" * currency.places)
+    return (
+        format_currency(
+            value,
+            currency.code.upper(),
+            locale=locale,
+            format=None,
+            decimal_quantization=False,
+            currency_digits=not whole,
+        )
+        if not whole
+        else format_currency(
+            value.partition(".")[0],
+            currency.code.upper(),
+            locale=locale,
+            format=_whole(locale),
+            currency_digits=False,
+        )
+    )
+
+
+@lru_cache
+def _whole(locale: str) -> str:
+    return {"en": "¤#,##0", "pl": "#,##0\xa0¤", "fr": "#,##0\xa0¤"}[locale]
+
+
+def day(instant: datetime | date, settings: Settings, locale: str) -> str:
+    """Write the calendar day of `instant` in the co-op's time zone."""
+    if isinstance(instant, datetime):
+        instant = instant.astimezone(settings.zone).date()
+    return format_date(instant, format="long", locale=locale)
+
+
+def instant_text(moment: datetime, settings: Settings, locale: str) -> str:
+    """Write an instant in the co-op's time zone, with the zone's name."""
+    local = moment.astimezone(settings.zone)
+    return f"{format_datetime(local, format='d MMMM y, HH:mm', locale=locale)} {local.tzname()}"
+
+
+@cache
+def asset(name: str) -> str:
+    """Return the URL of a static file; the digest in it lets browsers keep it for ever."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"

@@ -1,0 +1,151 @@
+"""What every answer and every unsafe request must satisfy: headers, origin, and paths that stay at home."""
+
+import re
+from http import HTTPStatus
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+from litestar.datastructures.headers import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from coop.settings import Settings
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# Prefixes of machine-to-machine endpoints: they authenticate by secret or signature, never by cookie.
+COOKIELESS = (
+    "/oauth/token",
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/register",
+    "/oauth/userinfo",
+    "/v1/",
+    "/hooks/",
+    "/sandbox/",
+)
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: browsers would then send `Origin: null` with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), publickey-credentials-get=(self)",
+}
+_TOKEN = re.compile(r"[a-z][a-z0-9+.-]*:(//[^\s;,'\"]+)?")
+
+
+def content_security_policy(form_targets: tuple[str, ...] = ()) -> str:
+    """Return the strict policy; `form_targets` are origins to which a form of this page may lead by redirect.
+
+    Chrome applies `form-action` to every redirect that follows a submitted form, so sign-in and consent pages
+    must name the client's origin, and the pay page Stripe's.
+    """
+    targets = " ".join(["'self'", *(t for t in form_targets if _TOKEN.fullmatch(t))])
+    return (
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+        f"base-uri 'none'; frame-ancestors 'none'; form-action {targets}"
+    )
+
+
+def local_path(candidate: str | None, default: str = "/account") -> str:
+    r"""Return `candidate` if it is a path of ours, else `default`: nobody is redirected away by a parameter.
+
+    Browsers read `//host`, `/\host` and control characters as ways out; none of them passes.
+    """
+    if not candidate or len(candidate) > 8000 or not candidate.startswith("/") or candidate.startswith("//"):  # noqa: PLR2004 - a URL's sane length
+        return default
+    if "\\" in candidate or any(ord(c) < 0x21 or ord(c) == 0x7F for c in candidate):  # noqa: PLR2004 - controls and space
+        return default
+    parts = urlsplit(candidate)
+    return default if parts.scheme or parts.netloc else candidate
+
+
+def sign_in_path(request: Request[object, object, State]) -> str:
+    """Return the sign-in page's path, leading back to where the visitor was going."""
+    target = request.url.path
+    if request.method not in SAFE_METHODS:
+        return "/sign-in"
+    if request.url.query:
+        target += f"?{request.url.query}"
+    return f"/sign-in?next={quote(target, safe='')}"
+
+
+def foreign_origin(scope: Scope, settings: Settings) -> bool:
+    """Tell whether an unsafe request was made by another site's page (CSRF, also of the login form).
+
+    Browsers state it in Sec-Fetch-Site, older ones in Origin; a request with neither does not come from a browser,
+    and the cookie's SameSite=Lax stands behind both (docs/decisions/0003).
+    """
+    headers = {name: value for name, value in scope["headers"] if name in {b"sec-fetch-site", b"origin"}}
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in {b"same-origin", b"none"}
+    origin = headers.get(b"origin")
+    return origin is not None and origin != settings.issuer.encode()
+
+
+class Security:
+    """The outermost middleware: it refuses foreign requests and writes the security headers on every answer."""
+
+    def __init__(self, app: ASGIApp, settings: Settings):
+        """Wrap `app`."""
+        self.app = app
+        self.settings = settings
+        self.headers = dict(HEADERS)
+        if settings.secure:
+            self.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders.from_message(message)
+                for name, value in self.headers.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Content-Security-Policy", content_security_policy())
+            await send(message)
+
+        request: HTTPScope = scope
+        path = request["path"]
+        if request["method"] == "TRACE":
+            await _plain(
+                send_with_headers,
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "That method is not answered here.",
+            )
+        elif (
+            request["method"] not in SAFE_METHODS
+            and not path.startswith(COOKIELESS)
+            and foreign_origin(scope, self.settings)
+        ):
+            await _plain(
+                send_with_headers,
+                HTTPStatus.FORBIDDEN,
+                "foreign_origin",
+                "This form was sent from another site. Open it here and send it again.",
+            )
+        else:
+            await self.app(scope, receive, send_with_headers)
+
+
+async def _plain(send: Send, status: HTTPStatus, code: str, detail: str) -> None:
+    body = msgspec.json.encode(
+        {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail, "code": code}
+    )
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,47 @@
+"""The whole database: every package's mapped classes on one metadata, and the migrations that build it."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import coop.identity.accounts
+import coop.identity.sessions
+import coop.outbox
+import coop.unit_of_work  # noqa: F401 - all of these are imported for their mapped classes
+from coop.database import Base
+
+metadata = Base.metadata
+
+_PACKAGE = Path(__file__).parent
+# In the wheel the migrations lie inside the package; in a checkout they lie beside it.
+_MIGRATIONS = next(p for p in (_PACKAGE / "_migrations", _PACKAGE.parent / "migrations") if p.is_dir())
+
+
+def configuration(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration, made in code, over an open `connection`."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
+    """Bring the database to `revision`, in one transaction."""
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(configuration(sync), revision))
+
+
+async def behind(engine: AsyncEngine) -> bool:
+    """Tell whether migrations wait to be run."""
+
+    def compare(connection: Connection) -> bool:
+        heads = set(ScriptDirectory.from_config(configuration()).get_heads())
+        return set(MigrationContext.configure(connection).get_current_heads()) != heads
+
+    async with engine.connect() as connection:
+        return await connection.run_sync(compare)

@@ -1,0 +1,41 @@
+"""Outbox and clock offset."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from coop.database import UTCDateTime
+
+revision = "ground"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(80), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("due_at", UTCDateTime(), nullable=False),
+        sa.Column("dedupe_key", sa.String(200), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("lease", sa.Uuid(), nullable=True),
+        sa.Column("leased_until", UTCDateTime(), nullable=True),
+        sa.Column("failure", sa.String(200), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_outbox"),
+        sa.UniqueConstraint("dedupe_key", name="uq_outbox_dedupe_key"),
+    )
+    op.create_index("ix_outbox_due_at", "outbox", ["due_at"])
+    op.create_table(
+        "clock_offset",
+        sa.Column("id", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("seconds", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("id = 1", name="ck_clock_offset_one_row"),
+        sa.CheckConstraint("seconds >= 0", name="ck_clock_offset_forward"),
+        sa.PrimaryKeyConstraint("id", name="pk_clock_offset"),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("clock_offset")
+    op.drop_index("ix_outbox_due_at", table_name="outbox")
+    op.drop_table("outbox")

@@ -1,0 +1,12 @@
+"""Roles and the audit log."""
+
+revision = "stewardship"
+down_revision = "identity"
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,161 @@
+"""What every test may ask for: a fresh database on either engine, units of work, the application, a client.
+
+The schema is built once by the migrations, as a template; each test gets a copy of its own (SQLite 2 ms, PostgreSQL
+30 ms), so that tests may commit and run concurrently, as the real thing does.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from litestar import Litestar
+
+from api.app import create_app
+from coop import schema
+from coop.clock import FixedClock
+from coop.database import make_engine
+from coop.mail import Letter
+from coop.settings import Settings
+from coop.unit_of_work import UnitOfWork, Units
+from tests import postgres
+
+START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ISSUER = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Postbox:
+    """A mailer that keeps what it was given, as the demo's mailbox does."""
+
+    letters: list[Letter] = field(default_factory=list)
+
+    async def send(self, letter: Letter) -> None:
+        """Keep `letter`."""
+        self.letters.append(letter)
+
+
+async def _migrate(url: str) -> None:
+    engine = make_engine(url, "writer")
+    await schema.upgrade(engine)
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "coop.sqlite"
+    asyncio.run(_migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres_server: str) -> str:
+    async def make() -> None:
+        connection = await asyncpg.connect(f"{postgres_server.replace('+asyncpg', '')}/postgres")
+        await connection.execute("CREATE DATABASE template_coop")
+        await connection.close()
+        await _migrate(f"{postgres_server}/template_coop")
+
+    asyncio.run(make())
+    return f"{postgres_server}/template_coop"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Return the engine of this run; tests that need a database run on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def template(engine_name: str, request: pytest.FixtureRequest) -> str:
+    """Return where the template database of this engine is; made outside any running loop."""
+    return str(request.getfixturevalue(f"{engine_name}_template"))
+
+
+@pytest.fixture
+async def database_url(engine_name: str, template: str, tmp_path: Path) -> AsyncIterator[str]:
+    """Give a database of the test's own, with the schema and nothing in it."""
+    if engine_name == "sqlite":
+        path = tmp_path / "coop.sqlite"
+        shutil.copy(template, path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    server, _, source = template.rpartition("/")
+    name = f"t{uuid4().hex}"
+    connection = await asyncpg.connect(f"{server.replace('+asyncpg', '')}/postgres")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY")
+    yield f"{server}/{name}"
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(START)
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(
+        issuer=ISSUER,
+        database_url=database_url,
+        demo=True,
+        worker=False,
+        private_targets=True,
+        sponsorship_delay_hours=0,
+        secret_key="5e" * 32,
+        pairwise_secret="9a" * 32,
+        stripe_secret_key="sk_test_" + "x" * 24,
+        stripe_webhook_secret="whsec_" + "y" * 32,
+    )
+
+
+@pytest.fixture
+async def units(settings: Settings, clock: FixedClock) -> AsyncIterator[Units]:
+    """Open units of work over the test's database."""
+    opened = Units(settings, clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def work(units: Units) -> AsyncIterator[UnitOfWork]:
+    """Give one open unit of work; it commits when the test ends without an exception."""
+    async with units.open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def postbox() -> Postbox:
+    return Postbox()
+
+
+@pytest.fixture
+async def app(settings: Settings, postbox: Postbox, clock: FixedClock) -> AsyncIterator[Litestar]:
+    application = create_app(settings, postbox, clock)
+    async with application.lifespan():
+        yield application
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """Speak HTTP to the application in this very loop."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER) as speaking:
+        yield speaking
