@@ -2,4 +2,9 @@
 
 from litestar.types import ControllerRouterHandler
 
-routes: list[ControllerRouterHandler] = []
+from api.pages import language, styleguide
+
+routes: list[ControllerRouterHandler] = [
+    *language.routes,
+    *styleguide.routes,
+]

@@ -57,7 +57,6 @@ def page(
     """Render `template` for this visitor; pages are never stored by shared caches."""
     settings: Settings = request.app.state.settings
     locale = locale_of(request)
-    catalogue = translations(locale)
     body = (
         environment(locale)
         .get_template(template)
@@ -71,9 +70,6 @@ def page(
             day=lambda instant: day(instant, settings, locale),
             instant=lambda moment: instant_text(moment, settings, locale),
             asset=asset,
-            _=catalogue.gettext,
-            gettext=catalogue.gettext,
-            ngettext=catalogue.ngettext,
             **context,
         )
     )

@@ -1,0 +1,51 @@
+import httpx
+import pytest
+
+
+@pytest.fixture
+def engine_name() -> str:
+    """Answer from SQLite alone: no query is made here."""
+    return "sqlite"
+
+
+async def test_the_chosen_language_is_remembered_and_the_visitor_returns(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/language", data={"locale": "pl", "next": "/styleguide"})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/styleguide")
+    page = await client.get("/styleguide", headers={"Accept": "text/html"})
+    assert page.headers["content-language"] == "pl"
+    assert '<html lang="pl">' in page.text
+
+
+async def test_a_language_we_do_not_speak_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/language", data={"locale": "xx"})
+
+    assert answer.status_code == 400
+
+
+async def test_the_switch_leads_nobody_away(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/language", data={"locale": "fr", "next": "//evil.example"})
+
+    assert answer.headers["location"] == "/"
+
+
+async def test_the_browsers_preference_is_honoured(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/styleguide", headers={"Accept-Language": "de, fr;q=0.8, en;q=0.5"})
+
+    assert answer.headers["content-language"] == "fr"
+
+
+async def test_a_person_gets_a_page_for_what_is_not_there(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/nowhere", headers={"Accept": "text/html"})
+
+    assert answer.status_code == 404
+    assert "not_found" in answer.text
+
+
+async def test_no_page_carries_inline_script_or_style(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/styleguide")).text
+
+    assert "<script>" not in text
+    assert "<style" not in text
+    assert " style=" not in text
+    assert " onclick=" not in text
