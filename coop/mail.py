@@ -1,11 +1,18 @@
 """Letters, and the port through which they leave: SMTP, or a mailbox that the demo shows as a page."""
 
+from datetime import datetime
 from email.message import EmailMessage
 from typing import Protocol
 
 import aiosmtplib
 import msgspec
+from sqlalchemy import BigInteger, Integer, String, Text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
 
+from coop.clock import Clock
+from coop.database import Base
 from coop.settings import Settings
 
 
@@ -55,3 +62,44 @@ class SMTPMailer:
             password=settings.smtp_password or None,
             use_tls=settings.smtp_port == 465,  # noqa: PLR2004 - the port of implicit TLS, RFC 8314
         )
+
+
+class MailboxLetter(Base):
+    """A letter that arrived in the demo's mailbox."""
+
+    __tablename__ = "mailbox"
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, init=False
+    )
+    arrived_at: Mapped[datetime]
+    recipient: Mapped[str] = mapped_column(String(254), index=True, repr=False)
+    subject: Mapped[str] = mapped_column(String(998), repr=False)
+    body: Mapped[str] = mapped_column(Text, repr=False)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+
+
+class Mailbox:
+    """Keeps letters in the database instead of sending them; the demo shows them at /mailbox."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock):
+        """Write through `engine`, the one that may write."""
+        self._engine = engine
+        self._clock = clock
+
+    async def send(self, letter: Letter) -> None:
+        """Keep `letter`; one that is sent twice after a crash arrives once, as its Message-ID would have it."""
+        async with AsyncSession(self._engine) as session:
+            session.add(
+                MailboxLetter(
+                    arrived_at=self._clock.wall(),
+                    recipient=letter.to,
+                    subject=letter.subject,
+                    body=letter.body,
+                    key=letter.key,
+                )
+            )
+            try:
+                await session.commit()
+            except IntegrityError:
+                await session.rollback()

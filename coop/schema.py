@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import coop.identity.accounts
 import coop.identity.sessions
+import coop.mail
 import coop.outbox
 import coop.unit_of_work  # noqa: F401 - all of these are imported for their mapped classes
 from coop.database import Base

@@ -2,9 +2,10 @@
 
 from litestar.types import ControllerRouterHandler
 
-from api.pages import language, styleguide
+from api.pages import language, mailbox, styleguide
 
 routes: list[ControllerRouterHandler] = [
     *language.routes,
+    *mailbox.routes,
     *styleguide.routes,
 ]

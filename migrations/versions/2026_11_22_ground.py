@@ -1,4 +1,4 @@
-"""Outbox and clock offset."""
+"""Outbox, clock offset and the demo's mailbox."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,9 +33,25 @@ def upgrade() -> None:
         sa.CheckConstraint("seconds >= 0", name="ck_clock_offset_forward"),
         sa.PrimaryKeyConstraint("id", name="pk_clock_offset"),
     )
+    op.create_table(
+        "mailbox",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("arrived_at", UTCDateTime(), nullable=False),
+        sa.Column("recipient", sa.String(254), nullable=False),
+        sa.Column("subject", sa.String(998), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("key", sa.String(200), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_mailbox"),
+        sa.UniqueConstraint("key", name="uq_mailbox_key"),
+    )
+    op.create_index("ix_mailbox_recipient", "mailbox", ["recipient"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_mailbox_recipient", table_name="mailbox")
+    op.drop_table("mailbox")
     op.drop_table("clock_offset")
     op.drop_index("ix_outbox_due_at", table_name="outbox")
     op.drop_table("outbox")
