@@ -13,6 +13,9 @@ import coop.identity.accounts
 import coop.identity.sessions
 import coop.mail
 import coop.outbox
+import coop.stewardship.approvals
+import coop.stewardship.audit
+import coop.stewardship.roles
 import coop.unit_of_work  # noqa: F401 - all of these are imported for their mapped classes
 from coop.database import Base
 

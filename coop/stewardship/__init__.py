@@ -1,1 +1,1 @@
-"""Roles that expire, two-person approval, the audit log, admission."""
+"""Stewards: roles that expire, acts that need two people, and the log in which every act stands."""
