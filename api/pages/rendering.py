@@ -95,6 +95,8 @@ def environment(locale: str) -> Environment:
     )
     catalogue: NullTranslations = translations(locale)
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
+    # For words that come from elsewhere, such as the message of a refusal: looked up, never formatted.
+    made.filters["translate"] = lambda text: catalogue.gettext(text) if text else text
     return made
 
 

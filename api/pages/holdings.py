@@ -1,0 +1,105 @@
+"""What we hold about a person: the list behind /privacy, which a test compares with the tables of the database."""
+
+import msgspec
+
+from api.pages.languages import marked
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of data about a person, in words for that person; `tables` says where it lies."""
+
+    what: str
+    why: str
+    who: str
+    until: str
+    tables: tuple[str, ...]
+
+
+HOLDINGS = (
+    Holding(
+        what=marked("Your handle, and the display name and language if you gave them"),
+        why=marked("To know you again when you come back."),
+        who=marked(
+            "You. A network sees the name that you chose for it, not this one, unless you choose to use it there."
+        ),
+        until=marked(
+            "Until you erase the account. A keyed digest of the handle stays, so that nobody can take your name."
+        ),
+        tables=("accounts",),
+    ),
+    Holding(
+        what=marked("Your e-mail address, if you gave one"),
+        why=marked("Receipts, security and votes; nothing else unless you ask for it."),
+        who=marked(
+            "You, and Stripe if you pay by card. A network only if you switch it on for that network."
+        ),
+        until=marked("Until you remove it or erase the account."),
+        tables=("accounts",),
+    ),
+    Holding(
+        what=marked("Your password as a digest, your passkeys' public halves, digests of recovery codes"),
+        why=marked(
+            "To let you in, and nobody else. None of them can be turned back into what you know or hold."
+        ),
+        who=marked("Nobody."),
+        until=marked("Until you replace or remove them."),
+        tables=(),
+    ),
+    Holding(
+        what=marked("Browsers in which you are signed in, with the day each was last used"),
+        why=marked("So that you can see them and sign out there."),
+        who=marked("You."),
+        until=marked("Until you sign out; at the latest 90 days."),
+        tables=("browser_sessions",),
+    ),
+    Holding(
+        what=marked("Your membership: when each year began and ends, and the price then"),
+        why=marked("To keep the member register and to tell networks that you are a member."),
+        who=marked("You and stewards. Networks learn active or none, and the month, never how it was paid."),
+        until=marked("As long as the co-op must keep its register."),
+        tables=(),
+    ),
+    Holding(
+        what=marked("What you paid and what the solidarity pool added"),
+        why=marked(
+            "To keep the books. The books name a random reference, not you; erasing the account cuts the link."
+        ),
+        who=marked("You, the treasurer and, for cards, Stripe. Card numbers go to Stripe and never to us."),
+        until=marked("Amounts stay in the books for ever; the link to you until you erase the account."),
+        tables=(),
+    ),
+    Holding(
+        what=marked("That you asked for a place, when, and where you stand in the queue"),
+        why=marked(
+            "To give places in the order in which they were asked for. There is no reason or proof to hold."
+        ),
+        who=marked("You."),
+        until=marked("Until the place is given or you take the request back."),
+        tables=(),
+    ),
+    Holding(
+        what=marked(
+            "The networks you use: your name there, what you agreed to share, and the keys they hold"
+        ),
+        why=marked("To sign you in there, and to let you cut a network off."),
+        who=marked(
+            "You; each network sees its own part only, under an identifier that no other network knows."
+        ),
+        until=marked("Until you disconnect the network."),
+        tables=(),
+    ),
+    Holding(
+        what=marked("That you were on the roll of a vote and whether you voted"),
+        why=marked("To let each member vote once."),
+        who=marked("You. The ballot itself lies apart from your name, under a random number."),
+        until=marked("Until the vote is closed and its record published."),
+        tables=(),
+    ),
+    Holding(
+        what=marked("Acts of stewards that concern you, with their reasons"),
+        why=marked("So that nobody can act on your account unseen."),
+        who=marked("You, and stewards."),
+        until=marked("For ever: the log can only grow."),
+        tables=(),
+    ),
+)

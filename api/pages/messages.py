@@ -1,0 +1,49 @@
+"""Finds the words that must be translated: in templates, in Python, and in the refusals of the cooperative.
+
+`pybabel extract -F babel.cfg` and tests/pages/test_translations.py both call it.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
+
+Found = tuple[int, str, str, list[str]]
+
+
+def refusals(
+    fileobj: IO[bytes],
+    keywords: Mapping[str, object],
+    comment_tags: Sequence[str],
+    options: Mapping[str, str],
+) -> Iterator[Found]:
+    """Yield what a refusal says to a person: the first line of its docstring, its title, and words given when raised."""
+    del keywords, comment_tags, options
+    for node in ast.walk(ast.parse(fileobj.read())):
+        if isinstance(node, ast.ClassDef):
+            yield from _of_class(node)
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            words = node.exc.args[0]
+            # What refusals say to people are sentences; programming errors are not, and stay as they are.
+            if isinstance(words, ast.Constant) and isinstance(words.value, str) and words.value.endswith("."):
+                yield words.lineno, "gettext", words.value, []
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "marked":
+            words = node.args[0]
+            if isinstance(words, ast.Constant) and isinstance(words.value, str):
+                yield words.lineno, "gettext", words.value, []
+
+
+def _of_class(node: ast.ClassDef) -> Iterator[Found]:
+    stated = {
+        target.id: statement.value.value
+        for statement in node.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Constant)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if isinstance(target, ast.Name)
+    }
+    if "code" not in stated:
+        return
+    documentation = ast.get_docstring(node)
+    if documentation:
+        yield node.lineno, "gettext", documentation.splitlines()[0], []
+    if isinstance(stated.get("title"), str):
+        yield node.lineno, "gettext", str(stated["title"]), []
