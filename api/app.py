@@ -16,6 +16,7 @@ from api.dependencies import dependencies
 from api.errors import handlers
 from api.pages.rendering import STATIC
 from api.security import Security
+from coop.billing.gateway import Gateway
 from coop.clock import Clock
 from coop.mail import Mailer
 from coop.settings import Settings
@@ -25,7 +26,7 @@ LARGEST_BODY = 1_000_000
 """Bytes; the largest honest request is a batch of a thousand entitlements."""
 
 
-def create_app(settings: Settings, mailer: Mailer, clock: Clock) -> Litestar:
+def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Clock) -> Litestar:
     """Return the service, ready to be served; nothing outside this function chooses an implementation."""
     units = Units(settings, clock)
 
@@ -35,6 +36,7 @@ def create_app(settings: Settings, mailer: Mailer, clock: Clock) -> Litestar:
         try:
             yield
         finally:
+            await gateway.close()
             await units.close()
 
     app = Litestar(
@@ -52,7 +54,7 @@ def create_app(settings: Settings, mailer: Mailer, clock: Clock) -> Litestar:
         openapi_config=None,
         logging_config=None,
         request_max_body_size=LARGEST_BODY,
-        state=State({"units": units, "settings": settings, "mailer": mailer}),
+        state=State({"units": units, "settings": settings, "gateway": gateway, "mailer": mailer}),
         debug=False,
         pdb_on_exception=False,
     )

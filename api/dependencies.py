@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from coop.billing.gateway import Gateway
 from coop.errors import NotSignedIn
 from coop.identity import sessions
 from coop.settings import Settings
@@ -82,9 +83,16 @@ def provide_settings(request: AnyRequest) -> Settings:
     return settings
 
 
+def provide_gateway(request: AnyRequest) -> Gateway:
+    """Return the card processor."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
 dependencies = {
     "viewer": Provide(provide_viewer),
     "signed_in": Provide(provide_signed_in),
     "units": Provide(provide_units, sync_to_thread=False),
     "settings": Provide(provide_settings, sync_to_thread=False),
+    "gateway": Provide(provide_gateway, sync_to_thread=False),
 }

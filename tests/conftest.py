@@ -19,6 +19,7 @@ from litestar import Litestar
 
 from api.app import create_app
 from coop import schema
+from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
 from coop.database import make_engine
 from coop.mail import Letter
@@ -149,7 +150,7 @@ def postbox() -> Postbox:
 
 @pytest.fixture
 async def app(settings: Settings, postbox: Postbox, clock: FixedClock) -> AsyncIterator[Litestar]:
-    application = create_app(settings, postbox, clock)
+    application = create_app(settings, StripeGateway(settings), postbox, clock)
     async with application.lifespan():
         yield application
 

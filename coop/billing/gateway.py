@@ -1,0 +1,204 @@
+"""The port to the card processor: what the cooperative asks of it, in structs of its own.
+
+Nothing of Stripe's library leaves `stripe_gateway`; the sandbox is reached through that same adapter, so there is no
+second code path. Every call that creates something names our stored operation, so that a lost answer can be asked for
+again without charging twice.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+from uuid import UUID
+
+import msgspec
+
+from coop.errors import Invalid, Refused, Unavailable
+from coop.money import Money
+
+
+class GatewayAway(Unavailable):
+    """The card processor does not answer. Nothing was changed; try again in a minute."""
+
+    code = "gateway_unavailable"
+
+
+class GatewayRefused(Refused):
+    """The card processor refused this. Nothing was charged."""
+
+    code = "gateway_refused"
+
+
+class NotVisible(Refused):
+    """The card processor does not show that object yet."""
+
+    code = "not_visible_yet"
+
+
+class BadSignature(Invalid):
+    """The signature does not match the message."""
+
+    code = "bad_signature"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hosted checkout is to ask for; `operation` is ours and lets the answer be found again."""
+
+    operation: UUID
+    age: timedelta
+    """How long ago the operation was first tried: keys are forgotten after a day."""
+    amount: Money
+    currency: str
+    description: str
+    yearly: bool
+    success_url: str
+    cancel_url: str
+    expires_at: datetime
+    email: str | None = None
+    locale: str = "en"
+
+
+class HostedCheckout(msgspec.Struct, frozen=True, kw_only=True):
+    """The page on which a person pays, at the processor."""
+
+    id: str
+    url: str
+
+
+class CheckoutState(msgspec.Struct, frozen=True, kw_only=True):
+    """A hosted checkout as the processor sees it now; `payment` is empty for a subscription."""
+
+    id: str
+    operation: UUID | None
+    status: Literal["open", "complete", "expired"]
+    paid: bool
+    amount: Money
+    currency: str
+    url: str | None = None
+    payment: str | None = None
+    invoice: str | None = None
+    subscription: str | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """A movement on our balance at the processor, in the home currency: amount = fee + net."""
+
+    id: str
+    amount: Money
+    fee: Money
+    net: Money
+
+
+class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment; `settlement` stays empty until the processor has booked it."""
+
+    id: str
+    charge: str | None
+    succeeded: bool
+    amount: Money
+    currency: str
+    refunded: Money
+    settlement: Settlement | None = None
+
+
+class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True):
+    """An automatic yearly renewal."""
+
+    id: str
+    operation: UUID | None
+    status: str
+    stops: bool
+    """It ends with the period that is paid for."""
+
+
+class InvoiceState(msgspec.Struct, frozen=True, kw_only=True):
+    """A bill of a subscription; `payment` names the payment that paid it."""
+
+    id: str
+    status: str
+    amount: Money
+    """What was paid."""
+    currency: str
+    reason: str
+    subscription: str | None
+    operation: UUID | None
+    attempts: int = 0
+    payment: str | None = None
+
+
+class RefundState(msgspec.Struct, frozen=True, kw_only=True):
+    """Money on its way back."""
+
+    id: str
+    operation: UUID | None
+    payment: str | None
+    status: str
+    amount: Money
+
+
+class DisputeState(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that its bank takes back; `fee` is what the processor asks for it."""
+
+    id: str
+    payment: str | None
+    status: Literal["warning", "open", "won", "lost"]
+    amount: Money
+    fee: Money
+    fee_returned: Money
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified webhook event: only what it is about is believed, never what it carries."""
+
+    id: str
+    type: str
+    object_id: str
+    live: bool
+    account: str | None = None
+
+
+class Gateway(Protocol):
+    """The card processor. Calls raise `GatewayAway`, `GatewayRefused` or `NotVisible` and nothing else."""
+
+    async def create_checkout(self, order: Order) -> HostedCheckout:
+        """Open a hosted checkout, or return the one that this operation opened before."""
+
+    async def fetch_checkout(self, checkout: str) -> CheckoutState:
+        """Return a hosted checkout as it is now."""
+
+    async def find_checkout(self, operation: UUID, since: datetime) -> CheckoutState | None:
+        """Return the hosted checkout that `operation` opened after `since`, if its answer was lost."""
+
+    async def expire_checkout(self, checkout: str) -> CheckoutState:
+        """Close a hosted checkout, so that nobody pays it any more; return how it ended."""
+
+    async def fetch_payment(self, payment: str) -> PaymentState:
+        """Return a payment as it is now."""
+
+    async def payment_of_charge(self, charge: str) -> str | None:
+        """Return the payment to which a charge belongs."""
+
+    async def fetch_subscription(self, subscription: str) -> SubscriptionState:
+        """Return a subscription as it is now."""
+
+    async def stop_subscription(self, subscription: str, *, at_once: bool) -> SubscriptionState:
+        """End a subscription, at once or with the year that is paid for; repeating it changes nothing."""
+
+    async def fetch_invoice(self, invoice: str) -> InvoiceState:
+        """Return an invoice as it is now."""
+
+    async def list_invoices(self, subscription: str) -> list[InvoiceState]:
+        """Return the latest invoices of a subscription, newest first."""
+
+    async def refund(self, *, operation: UUID, age: timedelta, payment: str, amount: Money) -> RefundState:
+        """Give `amount` of a payment back, once for each operation."""
+
+    async def fetch_refund(self, refund: str) -> RefundState:
+        """Return a refund as it is now."""
+
+    async def fetch_dispute(self, dispute: str) -> DisputeState:
+        """Return a dispute as it is now."""
+
+    def read_event(self, payload: bytes, signature: str, *, wall: datetime) -> Notice:
+        """Verify a webhook and return what it is about; raise `BadSignature` or `Invalid`."""
+
+    async def close(self) -> None:
+        """Give the connections back."""
