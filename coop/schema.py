@@ -12,6 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import coop.identity.accounts
 import coop.identity.sessions
 import coop.mail
+import coop.networks.aliases
+import coop.networks.links
+import coop.networks.networks
+import coop.networks.subjects
 import coop.outbox
 import coop.stewardship.approvals
 import coop.stewardship.audit

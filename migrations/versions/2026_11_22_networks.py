@@ -1,12 +1,68 @@
-"""Networks, aliases, endpoints and deliveries."""
+"""Networks, links, aliases, endpoints and deliveries."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from coop.database import UTCDateTime
 
 revision = "networks"
 down_revision = "membership"
 
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "networks",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("slug", sa.String(40), nullable=False),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("kind", sa.String(30), nullable=False),
+        sa.Column("origin", sa.String(255), nullable=False),
+        sa.Column("sector", sa.String(255), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.CheckConstraint("state IN ('active', 'suspended')", name="ck_networks_state"),
+        sa.PrimaryKeyConstraint("id", name="pk_networks"),
+        sa.UniqueConstraint("slug", name="uq_networks_slug"),
+        sa.UniqueConstraint("origin", name="uq_networks_origin"),
+        sa.UniqueConstraint("sector", name="uq_networks_sector"),
+    )
+    op.create_table(
+        "pairwise_fingerprint",
+        sa.Column("id", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.CheckConstraint("id = 1", name="ck_pairwise_fingerprint_one_row"),
+        sa.PrimaryKeyConstraint("id", name="pk_pairwise_fingerprint"),
+    )
+    op.create_table(
+        "links",
+        sa.Column("network_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.String(43), nullable=False),
+        sa.Column("linked_at", UTCDateTime(), nullable=False),
+        sa.Column("ended_at", UTCDateTime(), nullable=True),
+        sa.CheckConstraint("ended_at IS NULL OR ended_at >= linked_at", name="ck_links_period"),
+        sa.ForeignKeyConstraint(["network_id"], ["networks.id"], name="fk_links_network_id_networks"),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_links_account_id_accounts"),
+        sa.PrimaryKeyConstraint("network_id", "account_id", name="pk_links"),
+        sa.UniqueConstraint("network_id", "subject", name="uq_links_network_id_subject"),
+    )
+    op.create_index("ix_links_account_id", "links", ["account_id"])
+    op.create_table(
+        "aliases",
+        sa.Column("network_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("alias", sa.String(64), nullable=False),
+        sa.Column("chosen_at", UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["network_id"], ["networks.id"], name="fk_aliases_network_id_networks"),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_aliases_account_id_accounts"),
+        sa.PrimaryKeyConstraint("network_id", "account_id", name="pk_aliases"),
+        sa.UniqueConstraint("network_id", "alias", name="uq_aliases_network_id_alias"),
+    )
+    op.create_index("ix_aliases_account_id", "aliases", ["account_id"])
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("aliases")
+    op.drop_table("links")
+    op.drop_table("pairwise_fingerprint")
+    op.drop_table("networks")

@@ -1,0 +1,24 @@
+"""Accounts and networks, as the tests of this folder need them."""
+
+from uuid import UUID
+
+from coop.identity.accounts import Account
+from coop.networks import networks
+from coop.unit_of_work import Units
+
+
+async def account(units: Units, handle: str) -> UUID:
+    """Make an account."""
+    async with units.open() as work:
+        made = Account(handle=handle, created_at=work.now)
+        work.session.add(made)
+    return made.id
+
+
+async def network(units: Units, name: str = "Lagoon", *, kind: str = "own") -> UUID:
+    """Register a network at an address made from its name."""
+    async with units.open() as work:
+        made = await networks.register(
+            work, kind=kind, name=name, origin=f"https://{name.lower().replace(' ', '')}.example"
+        )
+    return made.id
