@@ -105,6 +105,7 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
         pool_timeout=BUSY_SECONDS,
         pool_pre_ping=False,
         pool_recycle=1800,
+        hide_parameters=True,
         **options,
     )
 
@@ -115,6 +116,7 @@ def _sqlite(url: URL, role: Role) -> AsyncEngine:
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if role == "writer" else 4,
         max_overflow=0,
+        hide_parameters=True,
         pool_timeout=BUSY_SECONDS,
     )
 

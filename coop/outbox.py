@@ -31,6 +31,7 @@ class OutboxMessage(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     lease: Mapped[UUID | None] = mapped_column(default=None)
     leased_until: Mapped[datetime | None] = mapped_column(default=None)
+    done_at: Mapped[datetime | None] = mapped_column(default=None)
     failure: Mapped[str | None] = mapped_column(String(200), default=None)
 
 
@@ -45,3 +46,12 @@ def read(row: OutboxMessage) -> Event:
     """Return the event that `row` carries."""
     kinds = {kind.__name__: kind for kind in Event.__subclasses__()}
     return msgspec.json.decode(row.payload, type=kinds[row.kind])
+
+
+class Scheduled(Base):
+    """When a recurring job is due next; whoever moves `due_at` forward runs it."""
+
+    __tablename__ = "schedule"
+
+    job: Mapped[str] = mapped_column(String(60), primary_key=True)
+    due_at: Mapped[datetime]

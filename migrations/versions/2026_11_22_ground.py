@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("lease", sa.Uuid(), nullable=True),
         sa.Column("leased_until", UTCDateTime(), nullable=True),
+        sa.Column("done_at", UTCDateTime(), nullable=True),
         sa.Column("failure", sa.String(200), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_outbox"),
         sa.UniqueConstraint("dedupe_key", name="uq_outbox_dedupe_key"),
@@ -47,9 +48,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name="uq_mailbox_key"),
     )
     op.create_index("ix_mailbox_recipient", "mailbox", ["recipient"])
+    op.create_table(
+        "schedule",
+        sa.Column("job", sa.String(60), nullable=False),
+        sa.Column("due_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("job", name="pk_schedule"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("schedule")
     op.drop_index("ix_mailbox_recipient", table_name="mailbox")
     op.drop_table("mailbox")
     op.drop_table("clock_offset")
