@@ -17,6 +17,7 @@ import coop.networks.links
 import coop.networks.networks
 import coop.networks.subjects
 import coop.outbox
+import coop.policies.versions
 import coop.stewardship.approvals
 import coop.stewardship.audit
 import coop.stewardship.roles
