@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+import anyio
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.static_files import create_static_files_router
@@ -16,6 +17,7 @@ from api.dependencies import dependencies
 from api.errors import handlers
 from api.pages.rendering import STATIC
 from api.security import Security
+from coop import worker
 from coop.billing.gateway import Gateway
 from coop.clock import Clock
 from coop.mail import Mailer
@@ -34,9 +36,14 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         del app
         try:
-            yield
+            async with anyio.create_task_group() as background:
+                if settings.worker:
+                    background.start_soon(worker.assemble(units, gateway, mailer).run)
+                yield
+                background.cancel_scope.cancel()
         finally:
             await gateway.close()
+            await mailer.close()
             await units.close()
 
     app = Litestar(

@@ -35,6 +35,9 @@ class Mailer(Protocol):
     async def send(self, letter: Letter) -> None:
         """Send `letter`, or raise so that the worker tries again later."""
 
+    async def close(self) -> None:
+        """Give back what it holds."""
+
 
 class SMTPMailer:
     """Sends through the co-op's own mail server."""
@@ -62,6 +65,9 @@ class SMTPMailer:
             password=settings.smtp_password or None,
             use_tls=settings.smtp_port == 465,  # noqa: PLR2004 - the port of implicit TLS, RFC 8314
         )
+
+    async def close(self) -> None:
+        """Hold nothing between letters."""
 
 
 class MailboxLetter(Base):
@@ -103,3 +109,7 @@ class Mailbox:
                 await session.commit()
             except IntegrityError:
                 await session.rollback()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._engine.dispose()

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from coop.billing.gateway import Gateway
 from coop.mail import Letter, Mailer
 from coop.outbox import Event, OutboxMessage, Scheduled, read
 from coop.unit_of_work import UnitOfWork, Units, new_id
@@ -143,6 +144,20 @@ class Worker:
         except IntegrityError:
             return False
         return True
+
+
+def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
+    """Return a worker that knows every job and every handler of the cooperative."""
+    del gateway
+    pause = timedelta(seconds=1) if units.settings.demo else timedelta(minutes=5)
+    jobs: dict[str, Callable[[], Awaitable[object]]] = {}
+    return Worker(
+        units,
+        mailer,
+        jobs=[Job(name, pause, run) for name, run in jobs.items()],
+        handlers={},
+        idle=0.2 if units.settings.demo else 0.5,
+    )
 
 
 async def hasten(work: UnitOfWork) -> None:

@@ -46,6 +46,9 @@ class Postbox:
         """Keep `letter`."""
         self.letters.append(letter)
 
+    async def close(self) -> None:
+        """Hold nothing."""
+
 
 async def _migrate(url: str) -> None:
     engine = make_engine(url, "writer")

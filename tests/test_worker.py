@@ -52,6 +52,9 @@ async def test_a_letter_that_fails_is_tried_again_later(
         async def send(self, letter: Letter) -> None:
             raise ConnectionError
 
+        async def close(self) -> None:
+            pass
+
     async with units.open() as work:
         work.send(LETTER)
     await Worker(units, Broken()).drain()

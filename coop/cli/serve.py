@@ -1,0 +1,80 @@
+"""`coop serve`: serve the cooperative over HTTP."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import uvicorn
+from litestar import Litestar
+
+from api.app import create_app
+from coop import logs
+from coop.billing.stripe_gateway import StripeGateway
+from coop.cli.configuration import data_option, require_database, settings_of
+from coop.clock import MovableClock, SystemClock
+from coop.database import make_engine
+from coop.errors import Unavailable
+from coop.mail import Mailbox, Mailer, SMTPMailer
+from coop.settings import Settings
+
+
+@click.command()
+@data_option
+@click.option("--host", help="The address to listen on; the issuer's in a demo, else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; the issuer's, else 8000.")
+@click.option("--trust-proxy", default="127.0.0.1", help="Proxies whose X-Forwarded-For is believed.")
+@click.option(
+    "--log", "form", type=click.Choice(["json", "text"]), default="json", help="How to write the log."
+)
+def serve(data: Path | None, host: str | None, port: int | None, trust_proxy: str, form: str) -> None:
+    """Serve the cooperative over HTTP; put a proxy with TLS in front (docs/production.md)."""
+    logs.configure(form="text" if form == "text" else "json")
+    settings = settings_of(data)
+    require_secrets(settings)
+    require_database(settings)
+    app = assemble(settings)
+    server(
+        app,
+        host=host or "127.0.0.1",
+        port=port or urlsplit(settings.issuer).port or 8000,
+        trust_proxy=trust_proxy,
+    ).run()
+
+
+def require_secrets(settings: Settings) -> None:
+    """Refuse to run without the secrets that protect people."""
+    for key in ("secret_key", "pairwise_secret"):
+        if not getattr(settings, key):
+            raise Unavailable(f"{key} is not set; `coop init` makes one, or `openssl rand -hex 32`")
+
+
+def assemble(settings: Settings) -> Litestar:
+    """Choose the implementations that `settings` call for and join them."""
+    clock = MovableClock() if settings.demo else SystemClock()
+    return create_app(settings, StripeGateway(settings), mailer_of(settings), clock)
+
+
+def mailer_of(settings: Settings) -> Mailer:
+    """Return SMTP where a server is named, else the mailbox."""
+    if settings.smtp_host:
+        return SMTPMailer(settings)
+    return Mailbox(make_engine(settings.database_url, "writer"), SystemClock())
+
+
+def server(app: Litestar, *, host: str, port: int, trust_proxy: str = "127.0.0.1") -> uvicorn.Server:
+    """Return an HTTP server for `app` that keeps quiet about itself."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            forwarded_allow_ips=trust_proxy,
+            limit_concurrency=1000,
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=20,
+            h11_max_incomplete_event_size=32 * 1024,
+        )
+    )
