@@ -2,10 +2,11 @@
 
 from litestar.types import ControllerRouterHandler
 
-from api.pages import about, language, mailbox, styleguide
+from api.pages import about, home, language, mailbox, styleguide
 
 routes: list[ControllerRouterHandler] = [
     *about.routes,
+    *home.routes,
     *language.routes,
     *mailbox.routes,
     *styleguide.routes,

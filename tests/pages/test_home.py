@@ -1,0 +1,65 @@
+from datetime import timedelta
+
+import httpx
+import msgspec
+
+from coop import policies
+from coop.clock import FixedClock
+from coop.networks import networks
+from coop.policies import Dues
+from coop.unit_of_work import Units
+from tests import cooperative
+
+
+async def test_the_first_page_states_the_price_in_force_and_its_source(
+    units: Units, client: httpx.AsyncClient
+) -> None:
+    await cooperative.found(units)
+
+    text = (await client.get("/")).text
+
+    assert "$25" in text
+    assert 'href="/law/dues"' in text
+
+
+async def test_a_carried_motion_is_named_as_the_source_of_the_price(
+    units: Units, client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    await cooperative.found(units)
+    motion = "0190a0a0-0000-7000-8000-000000000001"
+    async with units.open() as work:
+        before = await policies.in_force(work, Dues)
+        dearer = msgspec.structs.replace(before.document, price=2700)
+        await policies.adopt(
+            work,
+            dearer,
+            act=f"motion:{motion}",
+            effective_at=work.now + timedelta(days=7),
+            replaces=before.hash,
+        )
+    assert "$25" in (await client.get("/")).text
+
+    clock.advance(timedelta(days=8))
+
+    text = (await client.get("/")).text
+    assert "$27" in text
+    assert f'href="/votes/{motion}"' in text
+
+
+async def test_the_parts_add_up_to_the_price(units: Units, client: httpx.AsyncClient) -> None:
+    await cooperative.found(units)
+
+    text = (await client.get("/")).text
+
+    assert all(part in text for part in ("$15", "$7.50", "$2.50"))
+
+
+async def test_the_networks_of_the_cooperative_are_listed(units: Units, client: httpx.AsyncClient) -> None:
+    await cooperative.found(units)
+    async with units.open() as work:
+        await networks.register(work, kind="own", name="Meadow <b>", origin="https://meadow.example")
+
+    text = (await client.get("/")).text
+
+    assert "Meadow &lt;b&gt;" in text
+    assert "https://meadow.example" in text
