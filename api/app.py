@@ -20,6 +20,7 @@ from api.security import Security
 from coop import worker
 from coop.billing.gateway import Gateway
 from coop.clock import Clock
+from coop.identity.passwords import Hasher
 from coop.mail import Mailer
 from coop.settings import Settings
 from coop.unit_of_work import Units
@@ -61,7 +62,15 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
         openapi_config=None,
         logging_config=None,
         request_max_body_size=LARGEST_BODY,
-        state=State({"units": units, "settings": settings, "gateway": gateway, "mailer": mailer}),
+        state=State(
+            {
+                "units": units,
+                "settings": settings,
+                "gateway": gateway,
+                "mailer": mailer,
+                "hasher": Hasher(settings.password_workers),
+            }
+        ),
         debug=False,
         pdb_on_exception=False,
     )

@@ -11,6 +11,7 @@ from litestar.di import Provide
 from coop.billing.gateway import Gateway
 from coop.errors import NotSignedIn
 from coop.identity import sessions
+from coop.identity.passwords import Hasher
 from coop.settings import Settings
 from coop.unit_of_work import Units
 
@@ -49,6 +50,9 @@ async def provide_viewer(request: AnyRequest) -> Viewer | None:
             found_session = await sessions.resume(work, secret)
         if found_session is not None:
             session, account = found_session
+            if work.wall - session.last_seen_at > sessions.GLANCE:
+                async with units.open() as work:
+                    await sessions.touch(work, session.id)
             viewer = Viewer(
                 account_id=account.id,
                 session_id=session.id,
@@ -89,7 +93,14 @@ def provide_gateway(request: AnyRequest) -> Gateway:
     return gateway
 
 
+def provide_hasher(request: AnyRequest) -> Hasher:
+    """Return what digests and verifies passwords."""
+    hasher: Hasher = request.app.state.hasher
+    return hasher
+
+
 dependencies = {
+    "hasher": Provide(provide_hasher, sync_to_thread=False),
     "viewer": Provide(provide_viewer),
     "signed_in": Provide(provide_signed_in),
     "units": Provide(provide_units, sync_to_thread=False),

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from api.pages.rendering import page, wants_page
 from api.security import sign_in_path
 from coop import errors
+from coop.identity.sessions import SignInAgain
 
 type_of_base: dict[type[errors.CoopError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.BAD_REQUEST,
@@ -96,6 +97,8 @@ def refuse(request: AnyRequest, error: errors.CoopError) -> Response[bytes]:
     """Answer a refusal of the cooperative."""
     if isinstance(error, errors.NotSignedIn) and wants_page(request):
         location = sign_in_path(request)
+        if isinstance(error, SignInAgain):
+            location += ("&" if "?" in location else "?") + "reauthenticate=yes"
         return Response(
             b"", status_code=HTTPStatus.SEE_OTHER, headers={"Location": location, "Cache-Control": "no-store"}
         )

@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import coop.identity.accounts
+import coop.identity.handles
 import coop.identity.sessions
+import coop.identity.throttle
 import coop.mail
 import coop.networks.aliases
 import coop.networks.links

@@ -5,15 +5,35 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, LargeBinary, String, delete, select
+from sqlalchemy import JSON, ForeignKey, LargeBinary, String, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
+from coop.errors import NotAllowed, NotSignedIn
+from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.unit_of_work import UnitOfWork, new_id
 
 IDLE = timedelta(days=14)
 ABSOLUTE = timedelta(days=90)
+GLANCE = timedelta(minutes=5)
+"""How much older `last_seen_at` may be than the truth, so that reading pages rarely writes."""
+RECENT = timedelta(minutes=15)
+"""How long ago a person may have signed in before they do what cannot be taken back."""
+
+
+class AccountLocked(NotAllowed):
+    """This account is locked. Write to the stewards, who owe you a reason and an appeal."""
+
+    code = "account_locked"
+    title = "This account is locked"
+
+
+class SignInAgain(NotSignedIn):
+    """Sign in again: it has been a while, and this cannot be undone by anybody but you."""
+
+    code = "sign_in_again"
+    title = "Sign in again"
 
 
 class BrowserSession(Base):
@@ -76,6 +96,70 @@ async def resume(work: UnitOfWork, secret: str) -> tuple[BrowserSession, Account
         )
     ).first()
     return None if found is None else (found[0], found[1])
+
+
+async def open_for(
+    work: UnitOfWork,
+    account_id: UUID,
+    *,
+    amr: tuple[str, ...],
+    user_agent: str,
+    password_digest: str | None = None,
+    instead_of: str | None = None,
+) -> str | None:
+    """Sign in whoever has just proved to be the account's owner, and return the cookie's secret.
+
+    The account is held, since it may have changed while the proof was examined: a password that was changed in the
+    meantime opens nothing. The browser's former session, if there was one, ends.
+    """
+    account = await accounts.hold(work, account_id)
+    if account.erased_at is not None or (
+        password_digest is not None and account.password_digest != password_digest
+    ):
+        return None
+    if account.locked_at is not None:
+        raise AccountLocked
+    if instead_of:
+        await work.session.execute(delete(BrowserSession).where(BrowserSession.digest == digest(instead_of)))
+    _, secret = await begin(work, account, amr=amr, user_agent=user_agent)
+    return secret
+
+
+async def touch(work: UnitOfWork, session_id: UUID) -> None:
+    """Note that the session is in use."""
+    await work.session.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == session_id, BrowserSession.last_seen_at < work.wall)
+        .values(last_seen_at=work.wall)
+    )
+
+
+def require_recent(authenticated_at: datetime, wall: datetime, *, within: timedelta = RECENT) -> None:
+    """Refuse a session whose owner proved themselves too long ago for what they are about to do."""
+    if wall - authenticated_at > within:
+        raise SignInAgain
+
+
+async def of_account(work: UnitOfWork, account_id: UUID) -> list[BrowserSession]:
+    """Return the browsers that are signed in, the one seen last first."""
+    return list(
+        await work.session.scalars(
+            select(BrowserSession)
+            .where(
+                BrowserSession.account_id == account_id,
+                BrowserSession.expires_at > work.wall,
+                BrowserSession.last_seen_at > work.wall - IDLE,
+            )
+            .order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id)
+        )
+    )
+
+
+async def end_own(work: UnitOfWork, account_id: UUID, session_id: UUID) -> None:
+    """Sign out one browser of this very account; another person's session is left alone."""
+    await work.session.execute(
+        delete(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.account_id == account_id)
+    )
 
 
 async def end(work: UnitOfWork, session_id: UUID) -> None:

@@ -14,6 +14,7 @@ def upgrade() -> None:
         "accounts",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("handle", sa.String(40), nullable=False),
+        sa.Column("skeleton", sa.String(40), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("display_name", sa.String(60), nullable=True),
         sa.Column("email", sa.String(254), nullable=True),
@@ -24,7 +25,30 @@ def upgrade() -> None:
         sa.Column("erased_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
         sa.UniqueConstraint("handle", name="uq_accounts_handle"),
+        sa.UniqueConstraint("skeleton", name="uq_accounts_skeleton"),
     )
+    verified = sa.text("email_verified_at IS NOT NULL")
+    op.create_index(
+        "uq_accounts_verified_email",
+        "accounts",
+        ["email"],
+        unique=True,
+        sqlite_where=verified,
+        postgresql_where=verified,
+    )
+    op.create_table(
+        "retired_handles",
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_retired_handles"),
+    )
+    op.create_table(
+        "attempts",
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("window_ends", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_attempts"),
+    )
+    op.create_index("ix_attempts_window_ends", "attempts", ["window_ends"])
     op.create_table(
         "browser_sessions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -47,4 +71,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("browser_sessions")
+    op.drop_table("attempts")
+    op.drop_table("retired_handles")
     op.drop_table("accounts")
