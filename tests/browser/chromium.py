@@ -59,7 +59,6 @@ def _from_npm() -> Chromium:
     arguments = [
         *ARGUMENTS,
         "--no-zygote",
-       
         "--use-gl=angle",
         "--use-angle=swiftshader",
         "--enable-unsafe-swiftshader",
