@@ -13,6 +13,10 @@ import coop.identity.accounts
 import coop.identity.handles
 import coop.identity.sessions
 import coop.identity.throttle
+import coop.ledger.balances
+import coop.ledger.entries
+import coop.ledger.references
+import coop.ledger.sealer
 import coop.mail
 import coop.networks.aliases
 import coop.networks.links

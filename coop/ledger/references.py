@@ -1,0 +1,89 @@
+"""Who an entry concerns, as a random reference that can be erased: the books stay, the person is gone."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import String, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop.database import Base
+from coop.errors import Invalid
+from coop.unit_of_work import UnitOfWork, new_id
+
+
+class NoReason(Invalid):
+    """Say why you need to know; the person can read it."""
+
+    code = "no_reason"
+
+
+class PersonReference(Base):
+    """The only link between a person and their entries; deleting the row breaks it for ever."""
+
+    __tablename__ = "person_references"
+
+    reference: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
+    account_id: Mapped[UUID] = mapped_column(unique=True)
+
+
+class ReferenceLookup(Base):
+    """A steward learnt who an entry concerns, and why; rows are never changed or deleted (triggers)."""
+
+    __tablename__ = "reference_lookups"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
+    reference: Mapped[UUID] = mapped_column(index=True)
+    by: Mapped[UUID]
+    reason: Mapped[str] = mapped_column(String(500))
+    at: Mapped[datetime]
+
+
+async def of(work: UnitOfWork, account_id: UUID) -> UUID:
+    """Return the reference of a person, made at the first need."""
+    dialect = postgresql if work.session.get_bind().dialect.name == "postgresql" else sqlite
+    await work.session.execute(
+        dialect.insert(PersonReference)
+        .values(reference=new_id(), account_id=account_id)
+        .on_conflict_do_nothing(index_elements=["account_id"])
+    )
+    return (
+        await work.session.execute(
+            select(PersonReference.reference).where(PersonReference.account_id == account_id)
+        )
+    ).scalar_one()
+
+
+async def find(work: UnitOfWork, account_id: UUID) -> UUID | None:
+    """Return the reference of a person if the books know them; it writes nothing."""
+    found: UUID | None = await work.session.scalar(
+        select(PersonReference.reference).where(PersonReference.account_id == account_id)
+    )
+    return found
+
+
+async def resolve(work: UnitOfWork, reference: UUID, *, by: UUID, reason: str) -> UUID | None:
+    """Return the account behind `reference` to the treasurer `by`, if it was not erased; the reason is kept."""
+    if not reason.strip():
+        raise NoReason(field="reason")
+    work.session.add(ReferenceLookup(reference=reference, by=by, reason=reason.strip()[:500], at=work.wall))
+    found: UUID | None = await work.session.scalar(
+        select(PersonReference.account_id).where(PersonReference.reference == reference)
+    )
+    return found
+
+
+async def lookups(work: UnitOfWork, account_id: UUID) -> list[ReferenceLookup]:
+    """Return who resolved a person's reference, and why, for that person to read."""
+    rows = await work.session.scalars(
+        select(ReferenceLookup)
+        .join(PersonReference, PersonReference.reference == ReferenceLookup.reference)
+        .where(PersonReference.account_id == account_id)
+        .order_by(ReferenceLookup.at)
+    )
+    return list(rows)
+
+
+async def erase(work: UnitOfWork, account_id: UUID) -> None:
+    """Forget who the entries of a person concern; the entries stay, and still balance."""
+    await work.session.execute(delete(PersonReference).where(PersonReference.account_id == account_id))
