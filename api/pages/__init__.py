@@ -2,14 +2,26 @@
 
 from litestar.types import ControllerRouterHandler
 
-from api.pages import about, home, language, mailbox, sign_in, sign_up, styleguide
+from api.pages import (
+    about,
+    home,
+    language,
+    mailbox,
+    networks,
+    sign_in,
+    sign_up,
+    styleguide,
+    transparency,
+)
 
 routes: list[ControllerRouterHandler] = [
     *about.routes,
     *home.routes,
     *language.routes,
     *mailbox.routes,
+    *networks.routes,
     *sign_in.routes,
     *sign_up.routes,
     *styleguide.routes,
+    *transparency.routes,
 ]
