@@ -15,6 +15,7 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from api.pages.languages import marked
 from api.pages.rendering import page, wants_page
 from api.security import sign_in_path
 from coop import errors
@@ -126,7 +127,9 @@ def decoding(request: AnyRequest, error: Exception) -> Response[bytes]:
     del error
     return refuse(
         request,
-        errors.Invalid("The request could not be read: send well-formed UTF-8 of modest depth and size."),
+        errors.Invalid(
+            marked("The request could not be read: send well-formed UTF-8 of modest depth and size.")
+        ),
     )
 
 
@@ -149,7 +152,7 @@ def http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
         request,
         status,
         code=_CODE.get(status, status.phrase.lower().replace(" ", "_")),
-        title=status.phrase,
+        title=_TITLE.get(status, status.phrase),
         detail=detail,
         field=field,
         headers=headers,
@@ -164,7 +167,7 @@ def database(request: AnyRequest, error: Exception) -> Response[bytes]:
         return refuse(
             request,
             errors.Refused(
-                "That collides with something that happened at the same time. Reload and try again."
+                marked("That collides with something that happened at the same time. Reload and try again.")
             ),
         )
     if isinstance(error, DBAPIError) and type(error.orig).__name__ in {
@@ -183,17 +186,24 @@ def unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         code="unexpected",
-        title="Something went wrong on our side",
-        detail="It has been recorded. Nothing was half done; please try again in a while.",
+        title=marked("Something went wrong on our side"),
+        detail=marked("It has been recorded. Nothing was half done; please try again in a while."),
     )
 
 
 _CODE = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.BAD_REQUEST: "invalid"}
+_TITLE = {
+    HTTPStatus.BAD_REQUEST: marked("That could not be understood"),
+    HTTPStatus.FORBIDDEN: marked("Not allowed"),
+    HTTPStatus.NOT_FOUND: marked("Nothing is here"),
+    HTTPStatus.METHOD_NOT_ALLOWED: marked("Not in that way"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: marked("That is too large"),
+}
 _DETAIL = {
-    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "That method is not answered at this address.",
-    HTTPStatus.BAD_REQUEST: "The request could not be understood.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than anything this service expects.",
+    HTTPStatus.NOT_FOUND: marked("There is nothing at this address."),
+    HTTPStatus.METHOD_NOT_ALLOWED: marked("That method is not answered at this address."),
+    HTTPStatus.BAD_REQUEST: marked("The request could not be understood."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: marked("The request is larger than anything this service expects."),
 }
 
 handlers: ExceptionHandlersMap = {
