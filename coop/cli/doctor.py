@@ -1,0 +1,147 @@
+"""`coop doctor`: look for what is wrong or missing, and say what to do."""
+
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import click
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from coop import policies, schema
+from coop.cli.configuration import data_option, print_json, require_database, run, settings_of, units_of
+from coop.errors import CoopError
+from coop.outbox import OutboxMessage, Scheduled
+from coop.settings import Settings
+from coop.unit_of_work import UnitOfWork, Units
+
+LATE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `do` says how to mend it."""
+
+    what: str
+    state: Literal["good", "warning", "bad"]
+    do: str = ""
+
+
+@click.command()
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(data: Path | None, *, as_json: bool) -> None:
+    """Look for what is wrong or missing, and say what to do; exit code 1 if something is bad."""
+    findings: list[Finding] = []
+
+    async def examine() -> None:
+        settings = settings_of(data)
+        findings.extend(look_at_settings(settings))
+        findings.extend([finding async for finding in look_at_database(settings)])
+
+    try:
+        run(examine())
+    except CoopError as error:
+        findings.append(Finding("configuration", "bad", error.message))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = {"good": "ok ", "warning": "?  ", "bad": "BAD"}[finding.state]
+            click.echo(f"{mark} {finding.what}" + (f": {finding.do}" if finding.do else ""))
+    if any(finding.state == "bad" for finding in findings):
+        sys.exit(1)
+
+
+def look_at_settings(settings: Settings) -> list[Finding]:
+    """Say which settings would hurt people or stop the service."""
+    found = []
+    for key in ("secret_key", "pairwise_secret"):
+        if getattr(settings, key):
+            found.append(Finding(key, "good"))
+        else:
+            found.append(Finding(key, "bad", "not set; make one with `openssl rand -hex 32`"))
+    if settings.demo:
+        found.append(
+            Finding("demo", "warning", "this is a demo: plain http, open registration, a movable clock")
+        )
+    else:
+        live = settings.stripe_secret_key.startswith(("sk_live_", "rk_live_"))
+        if not settings.stripe_secret_key:
+            found.append(Finding("stripe", "bad", "no stripe_secret_key; nobody can pay"))
+        elif not live:
+            found.append(Finding("stripe", "warning", "the key is a test key; no real money will arrive"))
+        if not settings.stripe_webhook_secret:
+            found.append(
+                Finding(
+                    "stripe webhooks",
+                    "bad",
+                    f"add the endpoint {settings.url('/hooks/stripe')} at Stripe and set stripe_webhook_secret",
+                )
+            )
+        if not settings.smtp_host:
+            found.append(
+                Finding("mail", "bad", "no smtp_host; receipts, notices and votes would not be announced")
+            )
+        if settings.private_targets:
+            found.append(
+                Finding(
+                    "private_targets",
+                    "bad",
+                    "networks could make this service call your private hosts; set it to false",
+                )
+            )
+    return found
+
+
+async def look_at_database(settings: Settings) -> AsyncIterator[Finding]:
+    """Say whether the database can be reached, is of this version, and is being worked on."""
+    require_database(settings)
+    units = units_of(settings)
+    try:
+        if await schema.behind(units.writer):
+            yield Finding("database", "bad", "its schema is not of this version; run `coop migrate`")
+            return
+        yield Finding("database", "good")
+        async for finding in look_inside(units):
+            yield finding
+    except (SQLAlchemyError, OSError) as error:
+        yield Finding("database", "bad", f"cannot be used ({type(error).__name__}); check database_url")
+    finally:
+        await units.close()
+
+
+async def look_inside(units: Units) -> AsyncIterator[Finding]:
+    """Say what the tables tell about the law and the worker."""
+    async with units.read() as work:
+        if await policies.law(work):
+            yield Finding("founding policies", "good")
+        else:
+            yield Finding("founding policies", "bad", "none are in force; `coop init` adopts them")
+        yield await look_at_worker(work)
+        stuck = await work.session.scalar(
+            select(func.count()).where(OutboxMessage.failure.is_not(None), OutboxMessage.done_at.is_(None))
+        )
+        if stuck:
+            yield Finding(
+                "outbox",
+                "warning",
+                f"{stuck} letters or events failed at least once and will be tried again; see the log",
+            )
+
+
+async def look_at_worker(work: UnitOfWork) -> Finding:
+    """Say whether somebody does the recurring jobs."""
+    oldest = await work.session.scalar(select(func.min(Scheduled.due_at)))
+    if oldest is None:
+        return Finding(
+            "worker", "warning", "no job has run yet; start `coop serve`, or `coop work` if worker = false"
+        )
+    if oldest < work.wall - LATE:
+        return Finding(
+            "worker", "bad", f"jobs have been waiting since {oldest:%Y-%m-%d %H:%M} UTC; is a worker running?"
+        )
+    return Finding("worker", "good")
