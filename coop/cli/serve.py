@@ -10,7 +10,7 @@ from litestar import Litestar
 from api.app import create_app
 from coop import logs
 from coop.billing.stripe_gateway import StripeGateway
-from coop.cli.configuration import data_option, require_database, settings_of
+from coop.cli.configuration import data_option, opened, run, settings_of
 from coop.clock import MovableClock, SystemClock
 from coop.database import make_engine
 from coop.errors import Unavailable
@@ -31,7 +31,7 @@ def serve(data: Path | None, host: str | None, port: int | None, trust_proxy: st
     logs.configure(form="text" if form == "text" else "json")
     settings = settings_of(data)
     require_secrets(settings)
-    require_database(settings)
+    run(require_schema(settings))
     app = assemble(settings)
     server(
         app,
@@ -46,6 +46,12 @@ def require_secrets(settings: Settings) -> None:
     for key in ("secret_key", "pairwise_secret"):
         if not getattr(settings, key):
             raise Unavailable(f"{key} is not set; `coop init` makes one, or `openssl rand -hex 32`")
+
+
+async def require_schema(settings: Settings) -> None:
+    """Refuse to serve a database of another version: half of the answers would be wrong."""
+    async with opened(settings):
+        pass
 
 
 def assemble(settings: Settings) -> Litestar:
