@@ -18,6 +18,7 @@ import coop.ledger.entries
 import coop.ledger.references
 import coop.ledger.sealer
 import coop.mail
+import coop.membership.terms
 import coop.networks.aliases
 import coop.networks.links
 import coop.networks.networks

@@ -1,0 +1,222 @@
+"""Terms: membership years `[begins, ends)` of one account, to the day in the co-op's time zone.
+
+A term holds no trace of who paid for it, not even the minute at which it was granted: it begins with its day.
+"""
+
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Date, ForeignKey, UniqueConstraint, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop.clock import anniversary, local_date, midnight
+from coop.database import Base
+from coop.errors import NotFound, Refused
+from coop.membership.events import MembershipActivated, MembershipEnded, TermBegan
+from coop.membership.months import last_of_month
+from coop.money import Money
+from coop.policies import Dues, Version
+from coop.unit_of_work import UnitOfWork, new_id
+
+
+class AlreadyRenewed(Refused):
+    """The next year is granted already."""
+
+    code = "already_renewed"
+
+
+class TermCollision(Refused):
+    """Another year was granted to this account at the same moment; look again."""
+
+    code = "term_collision"
+
+
+class NoSuchTerm(NotFound):
+    """There is no such year of membership, or it has ended."""
+
+    code = "no_such_term"
+
+
+class Member(Base):
+    """An account that has or had a membership; `active` is what networks were last told."""
+
+    __tablename__ = "members"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    first_day: Mapped[date] = mapped_column(Date)
+    """The first day of all; voting age counts from the running membership's, see `Term.first_day`."""
+    active: Mapped[bool]
+    covered_until: Mapped[datetime] = mapped_column(index=True)
+    """The instant at which membership ends unless something happens, grace included."""
+
+
+class Term(Base):
+    """One year; the database refuses overlaps, and changes of anything but an early end (triggers)."""
+
+    __tablename__ = "terms"
+    __table_args__ = (
+        UniqueConstraint("account_id", "ordinal"),
+        CheckConstraint("ends > begins", name="forward"),
+        CheckConstraint("grace_until >= ends", name="grace"),
+        CheckConstraint("ordinal >= 1 AND year >= 1", name="count"),
+        CheckConstraint("ended_early_at >= begins AND ended_early_at <= ends", name="early"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    ordinal: Mapped[int]
+    """The how-manieth term of the account; the database takes them in order only."""
+    first_day: Mapped[date] = mapped_column(Date)
+    """The day from which this unbroken membership counts its anniversaries."""
+    year: Mapped[int]
+    """The how-manieth year since `first_day`."""
+    begins: Mapped[datetime]
+    ends: Mapped[datetime] = mapped_column(index=True)
+    grace_until: Mapped[datetime]
+    price: Mapped[Money]
+    policy_version: Mapped[UUID] = mapped_column(ForeignKey("policy_versions.id"))
+    ended_early_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    @property
+    def last_instant(self) -> datetime:
+        """The instant at which this term stops covering its member, grace included unless it ended early."""
+        return self.ended_early_at or self.grace_until
+
+
+async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> Term:
+    """Grant a year: the first, the next (from the old end, in grace, too), or a new first one after a lapse."""
+    previous = await latest(work, account_id)
+    if previous is not None and previous.begins > work.now and previous.ended_early_at is None:
+        raise AlreadyRenewed
+    zone = work.settings.zone
+    today = local_date(work.now, zone)
+    if previous is not None and previous.ended_early_at is None and work.now < previous.grace_until:
+        first_day, year, begins = previous.first_day, previous.year + 1, previous.ends
+    else:
+        first_day, year, begins = today, 1, midnight(today, zone)
+        if previous is not None:
+            # Who stops and comes back on one day has two terms that meet within it.
+            begins = max(begins, previous.ended_early_at or previous.ends)
+    last_day = anniversary(first_day, year)
+    term = Term(
+        account_id=account_id,
+        ordinal=previous.ordinal + 1 if previous else 1,
+        first_day=first_day,
+        year=year,
+        begins=begins,
+        ends=midnight(last_day, zone),
+        grace_until=midnight(last_day + timedelta(days=dues.document.grace_days), zone),
+        price=Money(dues.document.price),
+        policy_version=dues.id,
+    )
+    try:
+        async with work.session.begin_nested():
+            work.session.add(term)
+    except IntegrityError as error:
+        raise TermCollision from error
+    work.publish(TermBegan(account_id=account_id, term_id=term.id))
+    await _activate(work, account_id, today=today, covered_until=term.grace_until, until=last_day)
+    return term
+
+
+async def latest(work: UnitOfWork, account_id: UUID) -> Term | None:
+    """Return the newest term of an account, whether it lies behind, now or ahead."""
+    found: Term | None = await work.session.scalar(
+        select(Term).where(Term.account_id == account_id).order_by(Term.ordinal.desc()).limit(1)
+    )
+    return found
+
+
+async def current(work: UnitOfWork, account_id: UUID) -> Term | None:
+    """Return the term that runs now; none in grace."""
+    found: Term | None = await work.session.scalar(
+        select(Term)
+        .where(
+            Term.account_id == account_id,
+            Term.begins <= work.now,
+            func.coalesce(Term.ended_early_at, Term.ends) > work.now,
+        )
+        .order_by(Term.ordinal.desc())
+        .limit(1)
+    )
+    return found
+
+
+async def history(work: UnitOfWork, account_id: UUID) -> list[Term]:
+    """Return all terms of an account, the oldest first."""
+    rows = await work.session.scalars(
+        select(Term).where(Term.account_id == account_id).order_by(Term.ordinal)
+    )
+    return list(rows)
+
+
+async def end_early(work: UnitOfWork, term_id: UUID) -> Term:
+    """End a term now, or before it has begun: a withdrawal. There is no grace after it."""
+    term = await work.session.get(Term, term_id, populate_existing=True)
+    if term is None or term.ended_early_at is not None or term.ends <= work.now:
+        raise NoSuchTerm
+    at = max(term.begins, work.now)
+    ended = await work.session.scalar(
+        update(Term)
+        .where(Term.id == term_id, Term.ended_early_at.is_(None))
+        .values(ended_early_at=at)
+        .returning(Term.id)
+        .execution_options(synchronize_session=False)
+    )
+    if ended is None:
+        raise NoSuchTerm
+    await work.session.refresh(term)
+    await _cover(work, term.account_id)
+    return term
+
+
+async def end_cover(work: UnitOfWork, account_id: UUID) -> bool:
+    """Announce the end of a membership whose cover has run out; exactly once, whoever notices first."""
+    ended = await work.session.scalar(
+        update(Member)
+        .where(Member.account_id == account_id, Member.active, Member.covered_until <= work.now)
+        .values(active=False)
+        .returning(Member.account_id)
+        .execution_options(synchronize_session=False)
+    )
+    if ended is None:
+        return False
+    work.publish(MembershipEnded(account_id=account_id))
+    return True
+
+
+async def _cover(work: UnitOfWork, account_id: UUID) -> None:
+    """Bring the member's cover in line with the terms after one was cut short."""
+    covered = max(term.last_instant for term in await history(work, account_id))
+    await work.session.execute(
+        update(Member)
+        .where(Member.account_id == account_id)
+        .values(covered_until=covered)
+        .execution_options(synchronize_session=False)
+    )
+    await end_cover(work, account_id)
+
+
+async def _activate(
+    work: UnitOfWork, account_id: UUID, *, today: date, covered_until: datetime, until: date
+) -> None:
+    dialect = postgresql if work.session.get_bind().dialect.name == "postgresql" else sqlite
+    await work.session.execute(
+        dialect.insert(Member)
+        .values(account_id=account_id, first_day=today, active=False, covered_until=covered_until)
+        .on_conflict_do_update(index_elements=["account_id"], set_={"covered_until": covered_until})
+        .execution_options(synchronize_session=False)
+    )
+    activated = await work.session.scalar(
+        update(Member)
+        .where(Member.account_id == account_id, Member.active.is_(False))
+        .values(active=True)
+        .returning(Member.account_id)
+        .execution_options(synchronize_session=False)
+    )
+    if activated is not None:
+        # The end is the first day outside.
+        last_day = until - timedelta(days=1)
+        work.publish(MembershipActivated(account_id=account_id, until=last_of_month(last_day)))
