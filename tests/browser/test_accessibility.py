@@ -1,0 +1,150 @@
+"""Every page is examined by axe-core, in both themes, at both widths, and in each language."""
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+import uvicorn
+from litestar import Litestar
+from playwright.async_api import BrowserContext, Page
+
+from coop.clock import FixedClock
+from coop.mail import Letter, Mailbox
+from coop.networks import networks
+from coop.unit_of_work import Units
+from tests import cooperative, people
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EXAMINE = "tags => axe.run(document, {runOnly: tags}).then(r => r.violations.map(v => [v.id, ...v.nodes.map(n => n.html)].join(' ')))"
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+PUBLIC = [
+    "/",
+    "/sign-in",
+    "/sign-up",
+    "/networks",
+    "/privacy",
+    "/transparency",
+    "/accessibility",
+    "/mailbox",
+    "/mailbox/1",
+    "/styleguide",
+    "/nowhere",
+]
+
+
+@pytest.fixture
+def engine_name() -> str:
+    """Look at pages on SQLite; they are the same on both engines."""
+    return "sqlite"
+
+
+@pytest.fixture
+async def origin(app: Litestar, units: Units, clock: FixedClock) -> AsyncIterator[str]:
+    """Serve a small cooperative on a free port."""
+    await cooperative.found(units)
+    async with units.open() as work:
+        await networks.register(work, kind="own", name="Meadow", origin="https://meadow.example")
+    await Mailbox(units.writer, clock).send(
+        Letter(to="ada@example.org", subject="Your receipt", body="See http://127.0.0.1:8000/books", key="1")
+    )
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listening])
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            async with httpx.AsyncClient() as knocking:
+                while True:
+                    try:
+                        await knocking.get(f"{address}/health")
+                        break
+                    except httpx.ConnectError:
+                        await anyio.lowlevel.checkpoint()
+            yield address
+            server.should_exit = True
+
+
+async def faults(tab: Page) -> list[str]:
+    """Return what axe-core finds on the page that is open, in both themes and at both widths."""
+    found = []
+    for width in (1280, 320):
+        await tab.set_viewport_size({"width": width, "height": 900})
+        for theme in ("light", "dark"):
+            await tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            await tab.evaluate(AXE.read_text(encoding="utf-8"))
+            found += [f"{theme} {width}: {fault}" for fault in await tab.evaluate(EXAMINE, RULES)]
+        if await tab.evaluate(OVERFLOW) > 0:
+            found.append(f"{width}: wider than the screen")
+    return found
+
+
+async def test_no_public_page_has_a_fault_that_axe_can_find(tab: Page, origin: str) -> None:
+    found = []
+    for path in PUBLIC:
+        await tab.goto(origin + path)
+        found += [f"{path} {fault}" for fault in await faults(tab)]
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["pl", "fr"])
+async def test_translated_pages_have_no_faults_and_fit_small_screens(
+    context: BrowserContext, origin: str, language: str
+) -> None:
+    await context.add_cookies([{"name": "locale", "value": language, "url": origin}])
+    tab = await context.new_page()
+    await tab.set_viewport_size({"width": 320, "height": 900})
+    found = []
+    for path in PUBLIC:
+        await tab.goto(origin + path)
+        assert await tab.get_attribute("html", "lang") == language
+        await tab.evaluate(AXE.read_text(encoding="utf-8"))
+        found += [f"{path} {fault}" for fault in await tab.evaluate(EXAMINE, RULES)]
+        if await tab.evaluate(OVERFLOW) > 0:
+            found.append(f"{path} wider than the screen")
+
+    assert not found, "\n".join(found)
+
+
+async def test_a_refused_form_takes_the_focus_to_its_summary_of_errors(tab: Page, origin: str) -> None:
+    await tab.goto(f"{origin}/sign-in")
+    await tab.click("button.main")
+
+    assert await tab.evaluate("document.activeElement.className") == "error-summary"
+    assert (await tab.title()).startswith("Error:")
+    await tab.click(".error-summary a >> nth=0")
+    assert await tab.evaluate("document.activeElement.id") == "name"
+    assert await faults(tab) == []
+
+
+async def test_pages_ask_nobody_else_for_anything(tab: Page, origin: str) -> None:
+    asked: list[str] = []
+    said: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("console", lambda message: said.append(message.text))
+
+    for path in PUBLIC[:-1]:
+        await tab.goto(origin + path)
+
+    assert [url for url in asked if not url.startswith(origin)] == []
+    assert said == []
+
+
+async def test_the_member_home_has_no_fault_that_axe_can_find(
+    context: BrowserContext, origin: str, units: Units
+) -> None:
+    account = await people.register(units, "ada", email="ada@example.org")
+    async with httpx.AsyncClient() as client:
+        await people.signed_in(client, units, account)
+        cookies = [{"name": name, "value": value, "url": origin} for name, value in client.cookies.items()]
+    await context.add_cookies(cookies)  # type: ignore[arg-type]  # plain dicts are SetCookieParam
+    tab = await context.new_page()
+    await tab.goto(f"{origin}/")
+
+    assert await tab.inner_text("nav >> text=Your account") == "Your account"
+    assert await faults(tab) == []
