@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from api.pages import (
     about,
+    account,
     home,
     language,
     mailbox,
@@ -16,6 +17,7 @@ from api.pages import (
 
 routes: list[ControllerRouterHandler] = [
     *about.routes,
+    *account.routes,
     *home.routes,
     *language.routes,
     *mailbox.routes,
