@@ -4,9 +4,20 @@ from datetime import UTC, datetime
 from typing import Any, Literal, dataclass_transform
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, MetaData, String, TypeDecorator, Uuid, event
+from sqlalchemy import (
+    BigInteger,
+    CursorResult,
+    DateTime,
+    Executable,
+    MetaData,
+    String,
+    TypeDecorator,
+    Uuid,
+    event,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, composite, mapped_column, relationship
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -83,6 +94,21 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False):
 def is_sqlite(url: str) -> bool:
     """Tell whether `url` names an SQLite file."""
     return make_url(url).get_backend_name() == "sqlite"
+
+
+async def insert_once(session: AsyncSession, model: type[Base], **values: object) -> bool:
+    """Insert a row unless a unique key of it is taken, and tell whether it went in; all values are given.
+
+    On PostgreSQL this waits for a concurrent insert of the same key to commit or roll back.
+    """
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    return await changed(session, insert(model).values(**values).on_conflict_do_nothing())
+
+
+async def changed(session: AsyncSession, statement: Executable) -> bool:
+    """Execute a guarded statement and tell whether any row met its guard."""
+    result = await session.execute(statement)
+    return isinstance(result, CursorResult) and result.rowcount > 0
 
 
 Role = Literal["writer", "reader"]

@@ -9,6 +9,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import coop.billing.checkout
+import coop.billing.disputes
+import coop.billing.operations
+import coop.billing.payments
+import coop.billing.refunds
+import coop.billing.stripe_events
+import coop.billing.subscriptions
 import coop.identity.accounts
 import coop.identity.handles
 import coop.identity.sessions
@@ -25,6 +32,9 @@ import coop.networks.networks
 import coop.networks.subjects
 import coop.outbox
 import coop.policies.versions
+import coop.sponsorship.gifts
+import coop.sponsorship.places
+import coop.sponsorship.pool
 import coop.stewardship.approvals
 import coop.stewardship.audit
 import coop.stewardship.roles

@@ -2,4 +2,6 @@
 
 from litestar.types import ControllerRouterHandler
 
-routes: list[ControllerRouterHandler] = []
+from api.hooks import stripe
+
+routes: list[ControllerRouterHandler] = [*stripe.routes]

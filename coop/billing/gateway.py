@@ -6,7 +6,7 @@ again without charging twice.
 """
 
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
@@ -93,6 +93,8 @@ class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     charge: str | None
     succeeded: bool
+    failed: bool
+    """It will not succeed without the person trying again (a delayed payment that bounced)."""
     amount: Money
     currency: str
     refunded: Money
@@ -155,6 +157,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
 
 
+@runtime_checkable
 class Gateway(Protocol):
     """The card processor. Calls raise `GatewayAway`, `GatewayRefused` or `NotVisible` and nothing else."""
 
@@ -194,8 +197,14 @@ class Gateway(Protocol):
     async def fetch_refund(self, refund: str) -> RefundState:
         """Return a refund as it is now."""
 
+    async def list_refunds(self, payment: str) -> list[RefundState]:
+        """Return the refunds of a payment, whoever made them."""
+
     async def fetch_dispute(self, dispute: str) -> DisputeState:
         """Return a dispute as it is now."""
+
+    async def list_disputes(self, since: datetime) -> list[DisputeState]:
+        """Return the disputes opened after `since`."""
 
     def read_event(self, payload: bytes, signature: str, *, wall: datetime) -> Notice:
         """Verify a webhook and return what it is about; raise `BadSignature` or `Invalid`."""

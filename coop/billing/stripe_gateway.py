@@ -108,6 +108,8 @@ class StripeGateway:
             found = await self.find_checkout(
                 order.operation, order.expires_at - order.age - timedelta(days=2)
             )
+            if found is not None and found.url is None:
+                raise GatewayRefused("That payment page has closed. Start again.")
             if found is not None and found.url is not None:
                 return HostedCheckout(id=found.id, url=found.url)
         operation = str(order.operation)
@@ -184,6 +186,7 @@ class StripeGateway:
             id=intent.id,
             charge=None if charge is None else charge.id,
             succeeded=intent.status == "succeeded",
+            failed=intent.status in {"requires_payment_method", "canceled"},
             amount=Money(intent.amount_received),
             currency=intent.currency,
             refunded=ZERO if charge is None else Money(charge.amount_refunded),
@@ -239,11 +242,9 @@ class StripeGateway:
     async def refund(self, *, operation: UUID, age: timedelta, payment: str, amount: Money) -> RefundState:
         """Give `amount` of a payment back, once for each operation."""
         if age > KEYS_LIVE:
-            with _mapped():
-                made = await self._client.v1.refunds.list_async({"payment_intent": payment, "limit": 100})
-                async for refund in made.auto_paging_iter():
-                    if _operation(refund.metadata) == operation:
-                        return _refund(refund)
+            for made in await self.list_refunds(payment):
+                if made.operation == operation:
+                    return made
         with _mapped():
             return _refund(
                 await self._client.v1.refunds.create_async(
@@ -261,19 +262,24 @@ class StripeGateway:
         with _mapped():
             return _refund(await self._client.v1.refunds.retrieve_async(refund))
 
+    async def list_refunds(self, payment: str) -> list[RefundState]:
+        """Return the refunds of a payment, whoever made them."""
+        with _mapped():
+            page = await self._client.v1.refunds.list_async({"payment_intent": payment, "limit": 100})
+            return [_refund(found) async for found in page.auto_paging_iter()]
+
     async def fetch_dispute(self, dispute: str) -> DisputeState:
         """Return a dispute as it is now."""
         with _mapped():
-            found = await self._client.v1.disputes.retrieve_async(dispute)
-        fees = [Money(moved.fee) for moved in found.balance_transactions]
-        return DisputeState(
-            id=found.id,
-            payment=_id(found.payment_intent),
-            status=_CLOSED_DISPUTES.get(found.status, "open"),
-            amount=Money(found.amount),
-            fee=sum((fee for fee in fees if fee > ZERO), ZERO),
-            fee_returned=-sum((fee for fee in fees if fee < ZERO), ZERO),
-        )
+            return _dispute(await self._client.v1.disputes.retrieve_async(dispute))
+
+    async def list_disputes(self, since: datetime) -> list[DisputeState]:
+        """Return the disputes opened after `since`."""
+        with _mapped():
+            page = await self._client.v1.disputes.list_async(
+                {"created": {"gte": int(since.timestamp())}, "limit": 100}
+            )
+            return [_dispute(found) async for found in page.auto_paging_iter()]
 
     def read_event(self, payload: bytes, signature: str, *, wall: datetime) -> Notice:
         """Verify a webhook and return what it is about; raise `BadSignature` or `Invalid`."""
@@ -391,4 +397,16 @@ def _refund(found: stripe.Refund) -> RefundState:
         payment=_id(found.payment_intent),
         status=found.status or "pending",
         amount=Money(found.amount),
+    )
+
+
+def _dispute(found: stripe.Dispute) -> DisputeState:
+    fees = [Money(moved.fee) for moved in found.balance_transactions]
+    return DisputeState(
+        id=found.id,
+        payment=_id(found.payment_intent),
+        status=_CLOSED_DISPUTES.get(found.status, "open"),
+        amount=Money(found.amount),
+        fee=sum((fee for fee in fees if fee > ZERO), ZERO),
+        fee_returned=-sum((fee for fee in fees if fee < ZERO), ZERO),
     )

@@ -1,0 +1,131 @@
+"""Booking: what a payment that succeeded begins, in the ledger and for the person, in one unit.
+
+Paid in full, paid in part and paid by the pool take the same path: one entry that credits a whole year's dues, one term
+(architecture.md, rule 10).
+"""
+
+from uuid import UUID
+
+from coop import ledger
+from coop.billing import payments, refunds, subscriptions
+from coop.billing.gateway import PaymentState
+from coop.billing.payments import Payment
+from coop.ledger import (
+    DEFERRED_DUES,
+    GIFTS_OUTSTANDING,
+    MEMBER_CREDIT,
+    POOL,
+    RESERVED,
+    STRIPE_PENDING,
+    Posting,
+)
+from coop.membership import terms
+from coop.money import Money
+from coop.policies import Dues, Version
+from coop.sponsorship import gifts, places
+from coop.sponsorship.places import AlreadyMember
+from coop.unit_of_work import UnitOfWork
+
+
+async def book(
+    work: UnitOfWork,
+    state: PaymentState,
+    *,
+    account_id: UUID,
+    purpose: str,
+    dues: Version[Dues],
+    place_id: int | None,
+    subscription: str | None,
+    operation: UUID,
+) -> bool:
+    """Book a payment once, with what it is for; false if that was done before."""
+    price = Money(dues.document.price)
+    if purpose == "sponsor" or state.amount != price:
+        # The queue before the pool, always, so that two units never wait for each other.
+        await places.lock(work)
+    payment = await payments.record(
+        work,
+        state,
+        account_id=account_id,
+        purpose=purpose,
+        price=price,
+        policy_version=dues.id,
+        subscription=subscription,
+    )
+    if payment is None:
+        return False
+    if subscription is not None:
+        await subscriptions.keep(work, subscription, account_id=account_id, amount=state.amount)
+    match purpose:
+        case "sponsor":
+            await _post(work, payment, "A gift to the solidarity pool", [ledger.credit(POOL, payment.amount)])
+            what, more = "the solidarity pool", ""
+        case "gift":
+            await _post(
+                work, payment, "A year bought as a gift", [ledger.credit(GIFTS_OUTSTANDING, payment.amount)]
+            )
+            gift = await gifts.buy(work, account_id, gift_id=operation, dues=dues)
+            what = "a year of membership as a gift"
+            more = f"The link to hand over: {work.settings.url('/gifts')} (until {gift.expires_at:%Y-%m-%d})"
+        case _:
+            what, more = await _dues(work, payment, dues, place_id)
+    await payments.send_receipt(work, payment, what, more=more)
+    await payments.settle(work, payment, state.settlement)
+    if purpose == "sponsor" or (purpose == "dues" and payment.surplus):
+        await places.give(work)
+    return True
+
+
+async def _dues(
+    work: UnitOfWork, payment: Payment, dues: Version[Dues], place_id: int | None
+) -> tuple[str, str]:
+    """Begin the year that a payment is for, or keep the money as credit when it cannot begin."""
+    what = "a year of membership"
+    try:
+        await places.may_renew(work, payment.account_id)
+    except AlreadyMember:
+        # Two paid pages for one person: the second payment goes back by itself.
+        await _credit(work, payment)
+        await refunds.intend(work, payment, payment.amount, reason="paid twice")
+        return what, "You had paid already, so this payment is on its way back to you."
+    funding = [ledger.credit(DEFERRED_DUES, payment.price)]
+    if payment.surplus:
+        funding.append(ledger.credit(POOL, payment.surplus))
+    if payment.gap:
+        kept = None if place_id is None else await places.take_up(work, place_id)
+        if kept != payment.gap:
+            if kept is not None:
+                msg = f"{kept} is kept for a gap of {payment.gap}"
+                raise ValueError(msg)
+            await _credit(work, payment)
+            await places.credit(work, payment.account_id, payment.amount)
+            return what, (
+                "What the solidarity pool had kept for you was given back before your payment came. You are first in the "
+                "queue now; if no place comes within thirty days, your money goes back to you."
+            )
+        funding.append(ledger.debit(RESERVED, kept))
+    await _post(work, payment, "Dues for a year", funding)
+    term = await terms.begin(work, payment.account_id, dues=dues)
+    payment.term_id = term.id
+    if payment.gap and place_id is not None:
+        await places.note_term(work, place_id, term.id)
+    await work.session.flush()
+    return what, f"Your membership runs until {places.last_day(work, term):%Y-%m-%d}."
+
+
+async def _credit(work: UnitOfWork, payment: Payment) -> None:
+    await _post(
+        work, payment, "Money without a year to pay for", [ledger.credit(MEMBER_CREDIT, payment.amount)]
+    )
+
+
+async def _post(work: UnitOfWork, payment: Payment, what: str, against: list[Posting]) -> None:
+    await ledger.post(
+        work,
+        source="payment",
+        external_id=payment.gateway_id,
+        description=what,
+        postings=[ledger.debit(STRIPE_PENDING, payment.amount), *against],
+        policy_version=payment.policy_version,
+        person=await ledger.references.of(work, payment.account_id),
+    )

@@ -1,0 +1,337 @@
+"""Checkout: from "I want to pay this much" to a year that begins, through the processor's hosted page.
+
+Units and calls alternate: the intent is committed (with the pool's part reserved), the processor is asked, the result
+is committed. `settle` is the one way in which a checkout ends, whether the success page, a webhook or the hourly
+reconciliation brings the news.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop import policies
+from coop.billing import booking, disputes, operations
+from coop.billing.gateway import (
+    CheckoutState,
+    Gateway,
+    GatewayRefused,
+    NotVisible,
+    Order,
+    PaymentState,
+)
+from coop.database import Base, changed
+from coop.errors import Invalid, NotAllowed, Refused
+from coop.identity.accounts import Account
+from coop.money import Money
+from coop.policies import Dues, Pool
+from coop.sponsorship import places
+from coop.sponsorship.places import Place
+from coop.unit_of_work import UnitOfWork, Units, new_id
+
+LARGEST = Money(1_000_000)
+"""Minor units; larger gifts come by bank transfer, where fees are small and the sender is known."""
+MOST_HOURS = 23
+"""The processor closes a hosted page after a day at the latest."""
+FEWEST_MINUTES = 45
+"""… and does not open one for less than half an hour."""
+_LIVE = "state IN ('intended', 'open')"
+
+Purpose = Literal["dues", "sponsor", "gift"]
+
+
+class AmountTooSmall(Invalid):
+    """A card can only be charged a little more than that; fees would take most of it."""
+
+    code = "amount_too_small"
+
+
+class AutomaticNeedsEmail(NotAllowed):
+    """Automatic renewal needs an e-mail address that you have confirmed, since we tell you before each charge."""
+
+    code = "automatic_needs_email"
+
+
+class Checkout(Base):
+    """One visit to the hosted payment page; its id is the operation that the processor is told."""
+
+    __tablename__ = "checkouts"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="positive"),
+        CheckConstraint("purpose IN ('dues', 'sponsor', 'gift')", name="purpose"),
+        CheckConstraint("state IN ('intended', 'open', 'paid', 'expired')", name="state"),
+        Index(
+            "one_live_checkout",
+            "account_id",
+            unique=True,
+            sqlite_where=text(_LIVE),
+            postgresql_where=text(_LIVE),
+        ),
+        Index("ix_checkouts_live", "state", "expires_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
+    key: Mapped[str] = mapped_column(ForeignKey("operations.key"), unique=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    purpose: Mapped[str] = mapped_column(String(10))
+    amount: Mapped[Money]
+    price: Mapped[Money]
+    policy_version: Mapped[UUID] = mapped_column(ForeignKey("policy_versions.id"))
+    automatic: Mapped[bool]
+    next_path: Mapped[str] = mapped_column(Text)
+    begun_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    place_id: Mapped[int | None] = mapped_column(ForeignKey("places.id"), default=None)
+    """The place whose reservation covers the gap."""
+    state: Mapped[str] = mapped_column(String(10), default="intended")
+    gateway_id: Mapped[str | None] = mapped_column(String(255), unique=True, default=None)
+    url: Mapped[str | None] = mapped_column(Text, default=None, repr=False)
+    ended_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person wants to pay, and where they want to be led in the end (a path of ours)."""
+
+    account_id: UUID
+    amount: Money
+    purpose: Purpose = "dues"
+    automatic: bool = False
+    next_path: str = "/account"
+
+
+async def begin(units: Units, gateway: Gateway, wish: Wish, *, key: str) -> str:
+    """Return where to send the person next: the hosted page, or the place in the queue if the pool has no part to give.
+
+    Nothing is charged here. A repeat under the same key gets the same answer.
+    """
+    async with operations.released(units, key):
+        async with units.open() as work:
+            facts = (wish.purpose, wish.amount.minor, wish.automatic, wish.next_path)
+            answer = await operations.claim(
+                work, key, account_id=wish.account_id, purpose="checkout", facts=facts
+            )
+            if answer is not None:
+                return answer
+            other = await live(work, wish.account_id)
+        if other is not None and other.key != key:
+            # Two open payment pages would let one person pay twice: the old one is closed before a new one opens.
+            await close(units, gateway, other)
+        async with units.open() as work:
+            intent = await _intend(work, wish, key)
+            if intent is None:
+                await operations.answer(work, key, "/place")
+                return "/place"
+            order = await _order(work, intent)
+        try:
+            hosted = await gateway.create_checkout(order)
+        except GatewayRefused:
+            await close(units, gateway, intent)
+            raise
+        async with units.open() as work:
+            await work.session.execute(
+                update(Checkout)
+                .where(Checkout.id == intent.id, Checkout.gateway_id.is_(None))
+                .values(gateway_id=hosted.id, url=hosted.url)
+            )
+            await work.session.execute(
+                update(Checkout)
+                .where(Checkout.id == intent.id, Checkout.state == "intended")
+                .values(state="open")
+            )
+            await operations.answer(work, key, hosted.url)
+        return hosted.url
+
+
+async def live(work: UnitOfWork, account_id: UUID) -> Checkout | None:
+    """Return the checkout that an account has under way, if any."""
+    found: Checkout | None = await work.session.scalar(
+        select(Checkout).where(Checkout.account_id == account_id, text(_LIVE))
+    )
+    return found
+
+
+async def close(units: Units, gateway: Gateway, checkout: Checkout) -> None:
+    """See to it that a checkout can be paid no more, and book how it ended."""
+    if checkout.gateway_id is not None:
+        state = await gateway.expire_checkout(checkout.gateway_id)
+    else:
+        # The answer to its opening was lost, so the page may exist although we never learnt its id.
+        found = await gateway.find_checkout(checkout.id, checkout.begun_at - timedelta(hours=1))
+        if found is None:
+            async with units.open() as work:
+                await _expire(work, checkout.id)
+            return
+        state = await gateway.expire_checkout(found.id) if found.status == "open" else found
+    await settle(units, gateway, state)
+
+
+async def settle(units: Units, gateway: Gateway, state: CheckoutState) -> None:
+    """Book how a checkout stands, as often as one likes."""
+    payment = await payment_of(gateway, state)
+    async with units.open() as work:
+        await apply(work, state, payment)
+
+
+async def payment_of(gateway: Gateway, state: CheckoutState) -> PaymentState | None:
+    """Return the payment behind a completed checkout; a subscription's lies behind its first invoice."""
+    if state.status != "complete":
+        return None
+    paid_by = state.payment
+    if paid_by is None and state.invoice is not None:
+        paid_by = (await gateway.fetch_invoice(state.invoice)).payment
+    return None if paid_by is None else await gateway.fetch_payment(paid_by)
+
+
+async def apply(work: UnitOfWork, state: CheckoutState, payment: PaymentState | None) -> bool:
+    """Bring our checkout to what the processor says of it; false if there was nothing to do."""
+    if state.operation is None:
+        return False
+    checkout = await work.session.get(Checkout, state.operation, populate_existing=True)
+    if checkout is None or checkout.state == "paid":
+        return False
+    if state.status == "complete" and state.paid:
+        if payment is None:
+            # Stripe says paid, but does not show the payment yet: it will tell again.
+            raise NotVisible
+        return await _complete(work, checkout, state, payment)
+    if state.status == "expired" or (payment is not None and payment.failed):
+        return await _expire(work, checkout.id)
+    if checkout.gateway_id is None:
+        checkout.gateway_id, checkout.url, checkout.state = state.id, state.url, "open"
+    return False
+
+
+async def _complete(
+    work: UnitOfWork, checkout: Checkout, state: CheckoutState, payment: PaymentState
+) -> bool:
+    if payment.amount != checkout.amount:
+        raise GatewayRefused("What was paid is not what was asked for.")
+    if not await changed(
+        work.session,
+        # Also from `expired`: money that came after all is booked, as credit if its reservation is gone.
+        update(Checkout)
+        .where(Checkout.id == checkout.id, Checkout.state != "paid")
+        .values(state="paid", gateway_id=state.id, ended_at=work.now),
+    ):
+        return False
+    return await booking.book(
+        work,
+        payment,
+        account_id=checkout.account_id,
+        purpose=checkout.purpose,
+        dues=await places.dues_of(work, checkout.policy_version),
+        place_id=checkout.place_id,
+        subscription=state.subscription,
+        operation=checkout.id,
+    )
+
+
+async def _expire(work: UnitOfWork, checkout_id: UUID) -> bool:
+    await places.lock(work)
+    if not await changed(
+        work.session,
+        update(Checkout)
+        .where(Checkout.id == checkout_id, text(_LIVE))
+        .values(state="expired", ended_at=work.now),
+    ):
+        return False
+    checkout = await work.session.get_one(Checkout, checkout_id, populate_existing=True)
+    if checkout.place_id is not None:
+        await places.let_go(work, checkout.place_id)
+    return True
+
+
+async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
+    """Write the intent down, with the pool's part reserved; nothing if the person queues instead."""
+    existing = await work.session.scalar(select(Checkout).where(Checkout.key == key))
+    if existing is not None:
+        return await _resume(work, existing)
+    account = await work.session.get_one(Account, wish.account_id)
+    dues = await policies.in_force(work, Dues)
+    price = Money(dues.document.price)
+    least = Money(dues.document.minimum_card)
+    if wish.amount < least:
+        plain = f"{work.settings.money.plain(least)} {work.settings.currency.upper()}"
+        raise AmountTooSmall(f"The least a card can be charged here is {plain}.", field="amount")
+    if wish.amount > LARGEST:
+        raise Invalid("For sums this large, please write to the treasurer.", field="amount")
+    if wish.automatic and (account.email is None or account.email_verified_at is None):
+        raise AutomaticNeedsEmail(field="automatic")
+    hours = min((await policies.in_force(work, Pool)).document.reservation_hours, MOST_HOURS)
+    expires_at = work.now + timedelta(hours=hours)
+    place: Place | None = None
+    amount = wish.amount
+    if wish.purpose == "dues":
+        await places.may_renew(work, wish.account_id)
+        await disputes.none_open(work, wish.account_id)
+        place = await _gap(work, wish, price, expires_at)
+        if place is not None and place.state != "offered":
+            return None
+    elif wish.purpose == "gift":
+        amount = price
+    checkout = Checkout(
+        key=key,
+        account_id=wish.account_id,
+        purpose=wish.purpose,
+        amount=amount,
+        price=price,
+        policy_version=place.policy_version if place and place.policy_version else dues.id,
+        automatic=wish.automatic and wish.purpose == "dues",
+        next_path=wish.next_path,
+        begun_at=work.now,
+        expires_at=expires_at,
+        place_id=None if place is None else place.id,
+    )
+    work.session.add(checkout)
+    await work.session.flush()
+    return checkout
+
+
+async def _gap(work: UnitOfWork, wish: Wish, price: Money, expires_at: datetime) -> Place | None:
+    """Have the pool keep what is missing to the price; who can pay it all gives back what was kept for them."""
+    if wish.amount >= price:
+        await places.withdraw(work, wish.account_id)
+        return None
+    place = await places.ask(work, wish.account_id, contribution=wish.amount)
+    # A little longer than the page is open, so that a payment in the last minute still finds its reservation.
+    if place.state == "offered":
+        await places.hold(work, place, expires_at + timedelta(hours=1))
+    return place
+
+
+async def _resume(work: UnitOfWork, checkout: Checkout) -> Checkout:
+    """Carry an intent on whose first try died; the page gets a fresh deadline if little is left of it."""
+    if checkout.state not in {"intended", "open"}:
+        raise Refused("That payment has ended already. Start again if you still want to pay.")
+    if checkout.expires_at < work.now + timedelta(minutes=FEWEST_MINUTES):
+        checkout.expires_at = work.now + timedelta(hours=MOST_HOURS)
+        if checkout.place_id is not None:
+            place = await work.session.get_one(Place, checkout.place_id)
+            await places.hold(work, place, checkout.expires_at + timedelta(hours=1))
+    return checkout
+
+
+async def _order(work: UnitOfWork, checkout: Checkout) -> Order:
+    account = await work.session.get_one(Account, checkout.account_id)
+    settings = work.settings
+    what = {
+        "dues": f"A year of membership, {settings.name}",
+        "sponsor": f"For the solidarity pool of {settings.name}",
+        "gift": f"A year of membership as a gift, {settings.name}",
+    }
+    return Order(
+        operation=checkout.id,
+        age=work.now - checkout.begun_at,
+        amount=checkout.amount,
+        currency=settings.currency,
+        description=what[checkout.purpose],
+        yearly=checkout.automatic,
+        success_url=settings.url(f"/join/return?checkout={checkout.id}"),
+        cancel_url=settings.url(f"/join/return?checkout={checkout.id}&stopped=1"),
+        expires_at=checkout.expires_at,
+        email=account.email if account.email_verified_at is not None else None,
+        locale=account.locale,
+    )

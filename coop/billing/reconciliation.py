@@ -1,0 +1,191 @@
+"""Reconciliation: once an hour, everything that a lost webhook or a lost answer would have told.
+
+Each step asks the processor about rows of ours that are not final; what it says goes through the same `apply` that the
+webhooks use, so doing it again changes nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select
+
+from coop import policies
+from coop.billing import checkout, disputes, payments, refunds, renewals, subscriptions
+from coop.billing.checkout import Checkout
+from coop.billing.disputes import Dispute
+from coop.billing.gateway import Gateway
+from coop.billing.payments import Payment
+from coop.billing.refunds import Refund
+from coop.billing.subscriptions import Subscription
+from coop.errors import CoopError
+from coop.money import ZERO
+from coop.policies import Pool
+from coop.sponsorship import places
+from coop.sponsorship.places import Place
+from coop.unit_of_work import Units
+
+BATCH = 200
+
+log = structlog.get_logger("coop.reconciliation")
+
+Step = Callable[[Units, Gateway], Awaitable[int]]
+
+
+async def run(units: Units, gateway: Gateway) -> int:
+    """Do every step; one that fails is logged and does not keep the others from their turn."""
+    done = 0
+    for step in (
+        settle_checkouts,
+        settle_payments,
+        settle_subscriptions,
+        refunds.send_due,
+        check_refunds,
+        check_disputes,
+        subscriptions.carry_out_due,
+        return_credit,
+    ):
+        done += await _attempt(step, units, gateway)
+    return done
+
+
+async def _attempt(step: Step, units: Units, gateway: Gateway) -> int:
+    try:
+        return await step(units, gateway)
+    except CoopError as error:
+        log.warning("reconciliation_step", step=step.__name__, code=error.code)
+        return 0
+
+
+async def settle_checkouts(units: Units, gateway: Gateway) -> int:
+    """Ask about payment pages whose outcome we have not heard of, and close those past their time."""
+    async with units.read() as work:
+        rows = await work.session.scalars(
+            select(Checkout)
+            .where(
+                Checkout.state.in_(("intended", "open")), Checkout.begun_at < work.now - timedelta(minutes=5)
+            )
+            .order_by(Checkout.begun_at)
+            .limit(BATCH)
+        )
+        under_way = list(rows)
+        now = work.now
+    for row in under_way:
+        if row.expires_at <= now:
+            await checkout.close(units, gateway, row)
+        elif row.gateway_id is not None:
+            await checkout.settle(units, gateway, await gateway.fetch_checkout(row.gateway_id))
+    return len(under_way)
+
+
+async def settle_payments(units: Units, gateway: Gateway) -> int:
+    """Ask about payments that the processor had not booked on our balance yet."""
+    async with units.read() as work:
+        rows = list(
+            await work.session.scalars(
+                select(Payment).where(Payment.settlement.is_(None)).order_by(Payment.received_at).limit(BATCH)
+            )
+        )
+    for row in rows:
+        state = await gateway.fetch_payment(row.gateway_id)
+        if state.settlement is not None:
+            async with units.open() as work:
+                await payments.settle(work, row, state.settlement)
+    return len(rows)
+
+
+async def settle_subscriptions(units: Units, gateway: Gateway) -> int:
+    """Ask about renewals near their day: whether they run, and which invoices were paid."""
+    async with units.read() as work:
+        rows = list(
+            await work.session.scalars(
+                select(Subscription)
+                .where(
+                    Subscription.status.not_in(subscriptions.ENDED),
+                    # A year is the shortest period, so nothing is billed in the first eleven months.
+                    Subscription.begun_at < work.now - timedelta(days=330),
+                )
+                .order_by(Subscription.begun_at)
+            )
+        )
+    for row in rows:
+        state = await gateway.fetch_subscription(row.id)
+        invoices = await gateway.list_invoices(row.id)
+        for invoice in invoices:
+            if invoice.payment is not None:
+                payment = await gateway.fetch_payment(invoice.payment)
+                async with units.open() as work:
+                    await renewals.apply(work, invoice, payment)
+        async with units.open() as work:
+            await subscriptions.apply(work, state)
+    return len(rows)
+
+
+async def check_refunds(units: Units, gateway: Gateway) -> int:
+    """Ask about refunds of the last month, since banks return some; and about those made past this program."""
+    async with units.read() as work:
+        since = work.now - timedelta(days=35)
+        sent = list(
+            await work.session.scalars(
+                select(Refund.gateway_id)
+                .where(Refund.state == "sent", Refund.intended_at > since)
+                .limit(BATCH)
+            )
+        )
+        recent = list(
+            await work.session.scalars(
+                select(Payment.gateway_id).where(Payment.received_at > since).limit(BATCH)
+            )
+        )
+    for refund_id in sent:
+        if refund_id is not None:
+            state = await gateway.fetch_refund(refund_id)
+            async with units.open() as work:
+                await refunds.apply(work, state)
+    done = len(sent)
+    for payment_id in recent:
+        for state in await gateway.list_refunds(payment_id):
+            async with units.open() as work:
+                done += await refunds.apply(work, state)
+    return done
+
+
+async def check_disputes(units: Units, gateway: Gateway) -> int:
+    """Ask about disputes: those we know to be open, and those opened lately."""
+    async with units.read() as work:
+        known = set(await work.session.scalars(select(Dispute.id).where(Dispute.state == "open")))
+        since = work.now - timedelta(days=2)
+    states = [await gateway.fetch_dispute(dispute) for dispute in sorted(known)]
+    states += [state for state in await gateway.list_disputes(since) if state.id not in known]
+    for state in states:
+        async with units.open() as work:
+            await disputes.apply(work, state)
+    return len(states)
+
+
+async def return_credit(units: Units, gateway: Gateway) -> int:
+    """Send money back that has waited too long for a place."""
+    async with units.open() as work:
+        await places.lock(work)
+        days = (await policies.in_force(work, Pool)).document.credit_days
+        waiting = await work.session.execute(
+            select(Place, Payment)
+            .join(Payment, Payment.account_id == Place.account_id)
+            .where(
+                Place.state == "queued",
+                Place.credited.is_(True),
+                Payment.term_id.is_(None),
+                Payment.purpose == "dues",
+                Payment.refunded == ZERO,
+                Payment.amount == Place.contribution,
+                Payment.received_at <= work.now - timedelta(days=days),
+            )
+            .limit(BATCH)
+        )
+        due = []
+        for place, payment in waiting.all():
+            await places.close(work, place)
+            due.append((await refunds.intend(work, payment, payment.amount, reason="no place came")).id)
+    for refund_id in due:
+        await refunds.send(units, gateway, refund_id)
+    return len(due)

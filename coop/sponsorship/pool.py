@@ -1,0 +1,96 @@
+"""The solidarity pool: what members gave beyond the price, reserved to the cent before anybody relies on it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, String, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop import ledger
+from coop.database import Base, changed, insert_once
+from coop.errors import Refused
+from coop.ledger import POOL, RESERVED
+from coop.money import Money
+from coop.unit_of_work import UnitOfWork
+
+
+class PoolEmpty(Refused):
+    """The pool cannot cover another part of a year's dues just now."""
+
+    code = "pool_empty"
+
+
+class Reservation(Base):
+    """A part of the pool that is kept for one purpose until it is spent or given back."""
+
+    __tablename__ = "pool_reservations"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="positive"),
+        CheckConstraint("state IN ('held', 'spent', 'released')", name="state"),
+    )
+
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    amount: Mapped[Money]
+    made_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(10), default="held")
+    ended_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+async def free(work: UnitOfWork) -> Money:
+    """Return what the pool could give at this moment."""
+    return await ledger.balance(work, POOL)
+
+
+async def reserve(work: UnitOfWork, amount: Money, *, key: str, person: UUID | None = None) -> None:
+    """Keep `amount` of the pool under `key`, or raise `PoolEmpty`; repeating a key is an error of the caller.
+
+    The pool's balance row is taken by a guarded UPDATE, which also holds it until commit, so that two reservations
+    never keep the same last dollars.
+    """
+    if not await ledger.take(work, POOL, amount):
+        raise PoolEmpty
+    await insert_once(
+        work.session, Reservation, key=key, amount=amount, made_at=work.now, state="held", ended_at=None
+    )
+    await ledger.post(
+        work,
+        source="pool",
+        external_id=f"reserve:{key}",
+        description="Kept from the pool",
+        postings=[ledger.debit(POOL, amount), ledger.credit(RESERVED, amount)],
+        person=person,
+    )
+
+
+async def release(work: UnitOfWork, key: str) -> bool:
+    """Give what is kept under `key` back to the pool; false if it was spent or given back before."""
+    if not await _end(work, key, "released"):
+        return False
+    reservation = await work.session.get_one(Reservation, key, populate_existing=True)
+    await ledger.post(
+        work,
+        source="pool",
+        external_id=f"release:{key}",
+        description="Given back to the pool",
+        postings=[ledger.debit(RESERVED, reservation.amount), ledger.credit(POOL, reservation.amount)],
+    )
+    return True
+
+
+async def spend(work: UnitOfWork, key: str) -> Money | None:
+    """Mark what is kept under `key` as used and return it; nothing if it was spent or given back before.
+
+    The caller posts it, debiting Reserved, in the entry that says what for.
+    """
+    if not await _end(work, key, "spent"):
+        return None
+    return (await work.session.get_one(Reservation, key, populate_existing=True)).amount
+
+
+async def _end(work: UnitOfWork, key: str, state: str) -> bool:
+    return await changed(
+        work.session,
+        update(Reservation)
+        .where(Reservation.key == key, Reservation.state == "held")
+        .values(state=state, ended_at=work.now),
+    )

@@ -1,0 +1,186 @@
+"""A cooperative with its till open: founded, served, and joined to the real sandbox over a loopback socket."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar
+from sqlalchemy import ColumnElement, select
+
+from api.app import create_app
+from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
+from coop import ledger
+from coop.billing import checkout
+from coop.billing.checkout import Purpose, Wish
+from coop.billing.gateway import Gateway
+from coop.billing.stripe_gateway import StripeGateway
+from coop.clock import FixedClock
+from coop.database import Base
+from coop.identity.accounts import Account
+from coop.ledger import LedgerAccount
+from coop.membership import standing, terms
+from coop.membership.terms import Term
+from coop.money import Money
+from coop.settings import Settings
+from coop.sponsorship import places
+from coop.sponsorship.places import Place
+from coop.unit_of_work import Units
+from tests.conftest import Postbox
+from tests.cooperative import found
+from tests.people import register
+from tests.sandbox.conftest import served
+
+AT_ONCE = Terms(balance_delay=0, dispute_delay=0, delivery_delays=(60, 120))
+WORKS = "4242424242424242"
+
+
+@dataclass
+class Till:
+    """What a test of money holds in its hands."""
+
+    units: Units
+    gateway: Gateway
+    sandbox: Sandbox
+    clock: FixedClock
+    browser: httpx.AsyncClient
+    app: Litestar
+
+    async def person(self, handle: str = "ada", *, verified: bool = True) -> Account:
+        """Register somebody with an e-mail address."""
+        return await register(self.units, handle, email=f"{handle}@example.org", verified=verified)
+
+    async def begin(
+        self,
+        account: Account,
+        cents: int = 2500,
+        *,
+        purpose: Purpose = "dues",
+        automatic: bool = False,
+        key: str | None = None,
+    ) -> str:
+        """Begin a checkout and return where it leads."""
+        wish = Wish(account_id=account.id, amount=Money(cents), purpose=purpose, automatic=automatic)
+        return await checkout.begin(self.units, self.gateway, wish, key=key or uuid4().hex)
+
+    async def enter(self, url: str, card: str = WORKS) -> httpx.Response:
+        """Enter a card on the hosted page."""
+        return await self.browser.post(url, data={"number": card, "expiry": "12 / 34", "cvc": "123"})
+
+    async def pay(
+        self,
+        account: Account,
+        cents: int = 2500,
+        *,
+        purpose: Purpose = "dues",
+        automatic: bool = False,
+        card: str = WORKS,
+        settle: bool = True,
+    ) -> str:
+        """Pay on the hosted page and, unless said otherwise, let the webhooks come; return the page's address."""
+        url = await self.begin(account, cents, purpose=purpose, automatic=automatic)
+        answer = await self.enter(url, card)
+        assert answer.status_code == 303, re.findall(r"<h2>(.*?)</h2>|error\">(.*?)<", answer.text)
+        if settle:
+            await self.sandbox.settle()
+        return url
+
+    async def state(self, account: Account) -> str:
+        """Return a person's standing."""
+        async with self.units.read() as work:
+            return (await standing.of(work, account.id)).state
+
+    async def place(self, account: Account) -> Place | None:
+        """Return a person's open request."""
+        async with self.units.read() as work:
+            return await places.open_place(work, account.id)
+
+    async def ask(self, account: Account, cents: int = 0) -> Place:
+        """Ask for a place."""
+        async with self.units.open() as work:
+            return await places.ask(work, account.id, contribution=Money(cents))
+
+    async def books(self) -> dict[str, int]:
+        """Return the balances that are not zero, in cents, positive on the side on which they grow."""
+        async with self.units.read() as work:
+            sums = await ledger.trial_balance(work)
+        return {
+            name.partition(":")[2]: ledger.natural(name, amount).minor
+            for name, amount in sums.items()
+            if amount
+        }
+
+    async def balance(self, name: LedgerAccount) -> int:
+        """Return one balance in cents."""
+        async with self.units.read() as work:
+            return (await ledger.balance(work, name)).minor
+
+    async def count(self, model: type[Base], *conditions: ColumnElement[bool]) -> int:
+        """Count rows."""
+        async with self.units.read() as work:
+            return len(list(await work.session.scalars(select(model).where(*conditions))))
+
+    async def sponsor(self, cents: int, handle: str = "grace") -> Account:
+        """Have somebody fill the pool."""
+        giver = await self.person(handle)
+        await self.pay(giver, cents, purpose="sponsor")
+        return giver
+
+    async def terms_of(self, account_id: UUID) -> list[Term]:
+        """Return somebody's years."""
+        async with self.units.read() as work:
+            return await terms.history(work, account_id)
+
+
+@pytest.fixture
+async def sandbox(clock: FixedClock, settings: Settings) -> AsyncIterator[tuple[Sandbox, str]]:
+    """Serve a sandbox; its webhooks go to whatever transport it is given."""
+    made: list[Sandbox] = []
+
+    def make(url: str) -> Litestar:
+        app = create_sandbox(
+            url=url,
+            clock=clock.wall,
+            terms=AT_ONCE,
+            webhook=Webhook(
+                url=settings.url("/hooks/stripe"), secret=settings.stripe_webhook_secret.partition(",")[0]
+            ),
+            background=False,
+        )
+        made.append(app.state.sandbox)
+        made[0].wall = clock.wall
+        return app
+
+    async with served(make) as url:
+        yield made[0], url
+
+
+@pytest.fixture
+async def till(
+    settings: Settings, clock: FixedClock, sandbox: tuple[Sandbox, str], postbox: Postbox
+) -> AsyncIterator[Till]:
+    """Open the till of a founded cooperative; the books must balance when the test is over."""
+    paid_by, url = sandbox
+    settings = msgspec.structs.replace(settings, stripe_api_base=url)
+    gateway = StripeGateway(settings)
+    app = create_app(settings, gateway, postbox, clock)
+    paid_by.transport = httpx.ASGITransport(app)
+    async with app.lifespan(), httpx.AsyncClient(trust_env=False) as browser:
+        units: Units = app.state.units
+        await found(units)
+        till = Till(units, gateway, paid_by, clock, browser, app)
+        yield till
+        await balanced(till)
+
+
+async def balanced(till: Till) -> None:
+    """Assert what must hold of the books after anything whatsoever."""
+    async with till.units.snapshot() as work:
+        sums = await ledger.trial_balance(work)
+        free = {name: await ledger.balance(work, name) for name in (ledger.POOL, ledger.RESERVED)}
+    assert sum(amount.minor for amount in sums.values()) == 0
+    for name, row in free.items():
+        assert -sums.get(name, Money(0)) == row >= Money(0)
