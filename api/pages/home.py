@@ -9,7 +9,8 @@ from litestar.di import NamedDependency
 from api.dependencies import Viewer
 from api.pages.languages import marked
 from api.pages.rendering import page
-from coop import policies
+from coop import ledger, policies
+from coop.ledger import POOL
 from coop.money import Money, apportion
 from coop.networks import networks
 from coop.policies import Dues, Shares
@@ -29,6 +30,7 @@ async def home(
     async with units.read() as work:
         dues = await policies.in_force(work, Dues)
         shares = await policies.in_force(work, Shares)
+        pool = await ledger.balance(work, POOL)
         directory = await networks.directory(work)
     price = Money(dues.document.price)
     split = apportion(price, {part: getattr(shares.document, part) for part in PARTS})
@@ -36,6 +38,8 @@ async def home(
         "home/home.html",
         request,
         price=price,
+        pool=pool,
+        years=pool.minor // price.minor,
         dues=dues,
         parts=[(name, split[part]) for part, name in PARTS.items()],
         networks=[

@@ -21,15 +21,29 @@ def refusals(
     for node in ast.walk(ast.parse(fileobj.read())):
         if isinstance(node, ast.ClassDef):
             yield from _of_class(node)
-        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
-            words = node.exc.args[0]
-            # What refusals say to people are sentences; programming errors are not, and stay as they are.
-            if isinstance(words, ast.Constant) and isinstance(words.value, str) and words.value.endswith("."):
-                yield words.lineno, "gettext", words.value, []
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "marked":
-            words = node.args[0]
+        for words in _spoken(node):
             if isinstance(words, ast.Constant) and isinstance(words.value, str):
                 yield words.lineno, "gettext", words.value, []
+
+
+def _spoken(node: ast.AST) -> list[ast.expr]:
+    """Return the expressions in `node` that a person will read, if they are literals."""
+    match node:
+        case ast.Call(func=ast.Name(id="marked"), args=[words]):
+            return [words]
+        # What refusals say to people are sentences; programming errors are not, and stay as they are.
+        case ast.Raise(exc=ast.Call(args=[ast.Constant(value=str(said)) as words, *_])) if said.endswith("."):
+            return [words]
+        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id="errors"))], value=words):
+            return [words]
+        case ast.keyword(arg="errors", value=ast.Dict(values=values)):
+            return values
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(said)) as words) if (
+            name.isupper() and " " in said and said.endswith(".")
+        ):
+            return [words]
+        case _:
+            return []
 
 
 def _of_class(node: ast.ClassDef) -> Iterator[Found]:

@@ -3,8 +3,10 @@ from datetime import timedelta
 import httpx
 import msgspec
 
-from coop import policies
+from coop import ledger, policies
 from coop.clock import FixedClock
+from coop.ledger import BANK, POOL
+from coop.money import Money
 from coop.networks import networks
 from coop.policies import Dues
 from coop.unit_of_work import Units
@@ -63,3 +65,19 @@ async def test_the_networks_of_the_cooperative_are_listed(units: Units, client: 
 
     assert "Meadow &lt;b&gt;" in text
     assert "https://meadow.example" in text
+
+
+async def test_the_pool_is_told_in_years_that_it_can_pay(units: Units, client: httpx.AsyncClient) -> None:
+    await cooperative.found(units)
+    async with units.open() as work:
+        await ledger.post(
+            work,
+            source="test",
+            external_id="1",
+            description="A gift to the pool",
+            postings=[ledger.debit(BANK, Money(8_000)), ledger.credit(POOL, Money(8_000))],
+        )
+
+    text = (await client.get("/")).text
+
+    assert "The solidarity pool holds $80, enough for 3 more years." in text
