@@ -17,6 +17,7 @@ from coop.membership.standing import Standing
 from coop.money import Money
 from coop.networks import aliases, links
 from coop.policies import Dues
+from coop.sponsorship import places
 from coop.unit_of_work import UnitOfWork, Units
 
 SOON = timedelta(days=30)
@@ -43,6 +44,7 @@ async def account(
         stands = await standing.of(work, signed_in.account_id)
         term = await terms.latest(work, signed_in.account_id)
         dues = await policies.in_force(work, Dues)
+        place = await places.open_place(work, signed_in.account_id)
         uses = await _uses(work, signed_in)
         now = work.now
     return page(
@@ -53,6 +55,7 @@ async def account(
         year=term,
         price=Money(dues.document.price),
         ending=_ending(stands, now),
+        place=place,
         networks=uses,
     )
 

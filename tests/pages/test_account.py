@@ -7,6 +7,7 @@ from coop.clock import FixedClock
 from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.networks import aliases, links, networks
+from coop.sponsorship import places
 from coop.unit_of_work import Units
 from tests import cooperative, people
 
@@ -72,3 +73,15 @@ async def test_a_network_is_listed_with_the_name_borne_there(client: httpx.Async
     text = (await client.get("/account")).text
 
     assert "On meadow.example you are quiet_heron101." in text
+
+
+async def test_who_waits_for_a_place_is_told_so(client: httpx.AsyncClient, units: Units) -> None:
+    await cooperative.found(units)
+    account = await people.signed_in_client(client, units, email="ada@example.org")
+    async with units.open() as work:
+        await places.ask(work, account.id)
+
+    text = (await client.get("/account")).text
+
+    assert "You have asked for a place." in text
+    assert 'class="action main"' not in text
