@@ -16,6 +16,9 @@ import coop.billing.payments
 import coop.billing.refunds
 import coop.billing.stripe_events
 import coop.billing.subscriptions
+import coop.governance.ballots
+import coop.governance.motions
+import coop.governance.roll
 import coop.identity.accounts
 import coop.identity.handles
 import coop.identity.sessions

@@ -1,1 +1,1 @@
-"""Motions, the roll, ballots, tallies and outcomes that execute."""
+"""How members decide: motions, the roll, secret ballots, the count, and law that changes by it."""

@@ -167,7 +167,7 @@ async def adopt(
         raise PolicyConflict
     if previous and effective_at < previous.effective_at:
         raise PolicyConflict("A version cannot take effect before the one that it replaces.")
-    await _bear_the_fee(work, document)
+    await check_together(work, document)
     number = previous.number + 1 if previous else 1
     row = PolicyVersion(
         kind=document.kind(),
@@ -187,7 +187,7 @@ async def adopt(
     return _version(row, type(document))
 
 
-async def _bear_the_fee(work: UnitOfWork, document: Policy) -> None:
+async def check_together(work: UnitOfWork, document: Policy) -> None:
     """Refuse a price or shares under which operations could not pay the card fee on the price (billing.md)."""
     shares: Shares | None
     dues: Dues | None
