@@ -11,6 +11,7 @@ from litestar.static_files import create_static_files_router
 import api.health
 import api.hooks
 import api.oauth
+import api.oauth.authorize
 import api.pages
 import api.v1
 from api.dependencies import dependencies
@@ -18,6 +19,7 @@ from api.errors import handlers
 from api.pages.rendering import STATIC
 from api.security import Security
 from coop import worker
+from coop.authorization import keys
 from coop.billing.gateway import Gateway
 from coop.clock import Clock
 from coop.identity.passwords import Hasher
@@ -37,6 +39,7 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         del app
         try:
+            await keys.prepare(units)
             async with anyio.create_task_group() as background:
                 if settings.worker:
                     background.start_soon(worker.assemble(units, gateway, mailer).run)
@@ -69,6 +72,7 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
                 "gateway": gateway,
                 "mailer": mailer,
                 "hasher": Hasher(settings.password_workers),
+                "destination": api.oauth.authorize.destination,
             }
         ),
         debug=False,

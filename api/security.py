@@ -15,8 +15,11 @@ from coop.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-# Prefixes of machine-to-machine endpoints: they authenticate by secret or signature, never by cookie.
+# Prefixes of machine-to-machine endpoints: they authenticate by secret or signature, never by cookie. The two that
+# networks may also reach by a form of theirs only turn it into a GET.
 COOKIELESS = (
+    "/oauth/authorize",
+    "/oauth/end-session",
     "/oauth/token",
     "/oauth/introspect",
     "/oauth/revoke",

@@ -9,6 +9,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import coop.authorization.clients
+import coop.authorization.consents
+import coop.authorization.grants
+import coop.authorization.keys
+import coop.authorization.tokens
 import coop.billing.checkout
 import coop.billing.disputes
 import coop.billing.operations

@@ -19,6 +19,7 @@ from litestar import Litestar
 
 from api.app import create_app
 from coop import schema
+from coop.authorization import keys
 from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
 from coop.database import make_engine
@@ -29,6 +30,7 @@ from tests import postgres
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ISSUER = "http://127.0.0.1:8000"
+SECRET_KEY = "5e" * 32
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +56,12 @@ async def _migrate(url: str) -> None:
     engine = make_engine(url, "writer")
     await schema.upgrade(engine)
     await engine.dispose()
+    # Signing keys are made at the first start; once for all tests, since an RSA key takes a while.
+    units = Units(
+        Settings(issuer=ISSUER, database_url=url, demo=True, secret_key=SECRET_KEY), FixedClock(START)
+    )
+    await keys.prepare(units)
+    await units.close()
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +132,7 @@ def settings(database_url: str) -> Settings:
         worker=False,
         private_targets=True,
         sponsorship_delay_hours=0,
-        secret_key="5e" * 32,
+        secret_key=SECRET_KEY,
         pairwise_secret="9a" * 32,
         stripe_secret_key="sk_test_" + "x" * 24,
         stripe_webhook_secret="whsec_" + "y" * 32,

@@ -5,6 +5,7 @@ from litestar.types import ControllerRouterHandler
 from api.pages import (
     about,
     account,
+    connected,
     home,
     language,
     mailbox,
@@ -18,6 +19,7 @@ from api.pages import (
 routes: list[ControllerRouterHandler] = [
     *about.routes,
     *account.routes,
+    *connected.routes,
     *home.routes,
     *language.routes,
     *mailbox.routes,

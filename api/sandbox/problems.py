@@ -6,7 +6,7 @@ Doc = dict[str, Any]
 """A Stripe object as JSON. Its shape is Stripe's, held against the published description by the tests."""
 
 
-class StripeProblem(Exception):  # noqa: N818 - a refusal is an answer, not an accident
+class StripeProblem(Exception):
     """A refusal in Stripe's form; what the request wrote is undone unless `keep` says otherwise."""
 
     def __init__(

@@ -1,0 +1,80 @@
+"""Answers of the endpoints that programs call: JSON that nobody stores, and errors in the shape of the RFCs."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import msgspec
+from litestar import Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from api.dependencies import AnyRequest
+from api.errors import log, status_of
+from api.oauth.parameters import Unreadable
+from coop.errors import CoopError, TooMany, Unavailable
+
+NEVER_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def json(
+    body: Mapping[str, object], status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """Return `body` as JSON that no cache may keep."""
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        media_type="application/json",
+        headers=NEVER_STORED | dict(headers or {}),
+    )
+
+
+def error(
+    code: str,
+    description: str,
+    status: HTTPStatus = HTTPStatus.BAD_REQUEST,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """Return an error as RFC 6749, section 5.2 has it."""
+    return json({"error": code, "error_description": description}, status, headers)
+
+
+def _unreadable(request: AnyRequest, fault: Unreadable) -> Response[bytes]:
+    del request
+    return error("invalid_request", str(fault))
+
+
+def _refused(request: AnyRequest, refusal: CoopError) -> Response[bytes]:
+    del request
+    if isinstance(refusal, TooMany | Unavailable):
+        wait = {"Retry-After": str(refusal.retry_after)}
+        return error("temporarily_unavailable", refusal.message, status_of(refusal), wait)
+    return error(refusal.code, refusal.message, status_of(refusal))
+
+
+def _framework(request: AnyRequest, refusal: HTTPException) -> Response[bytes]:
+    del request
+    status = HTTPStatus(refusal.status_code)
+    allowed = {k: v for k, v in (refusal.headers or {}).items() if k.lower() == "allow"}
+    return error("invalid_request", status.description or status.phrase, status, allowed)
+
+
+def _database(request: AnyRequest, fault: Exception) -> Response[bytes]:
+    log.error("database", error=type(getattr(fault, "orig", fault)).__name__, path=request.url.path)
+    return _refused(request, Unavailable())
+
+
+def _unexpected(request: AnyRequest, fault: Exception) -> Response[bytes]:
+    log.error("unexpected", exc_info=fault, path=request.url.path)
+    return error("server_error", "Something went wrong on our side.", HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+handlers: ExceptionHandlersMap = {
+    Unreadable: _unreadable,
+    CoopError: _refused,
+    HTTPException: _framework,
+    DBAPIError: _database,
+    PoolTimeout: _database,
+    Exception: _unexpected,
+}

@@ -1,0 +1,69 @@
+"""Parameters of OAuth requests: read from raw bytes, so that nothing repeated or unreadable slips by unnoticed."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from litestar.exceptions import HTTPException
+
+from api.dependencies import AnyRequest
+
+LARGEST = 64_000
+"""Bytes of a form; the longest honest parameter is an ID Token sent back as a hint."""
+MOST = 100
+LONGEST = 16_000
+FORM = "application/x-www-form-urlencoded"
+
+
+class Unreadable(Exception):
+    """The parameters are no well-formed, bounded list of names and values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What was sent, each name once; `repeated` names those that came more often."""
+
+    values: dict[str, str] = field(default_factory=dict, repr=False)
+    repeated: frozenset[str] = frozenset()
+
+
+def of_query(request: AnyRequest) -> Parameters:
+    """Return the parameters of the query string."""
+    return read(request.scope["query_string"])
+
+
+async def of_form(request: AnyRequest) -> Parameters:
+    """Return the parameters of a form that was posted."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise Unreadable(f"Send the parameters as {FORM}.")
+    try:
+        body = await request.body()
+    except HTTPException as error:
+        raise Unreadable("The form is too large.") from error
+    return read(body)
+
+
+def read(raw: bytes) -> Parameters:
+    """Return the parameters that form-encoded bytes spell."""
+    if len(raw) > LARGEST:
+        raise Unreadable("The parameters are too large.")
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MOST,
+            strict_parsing=False,
+        )
+    except (ValueError, UnicodeError) as error:
+        raise Unreadable("The parameters are not well-formed UTF-8, or there are too many.") from error
+    for name, value in pairs:
+        # PostgreSQL cannot store NUL, and no parameter of the protocol has use for a control character.
+        if len(value) > LONGEST or any(ord(c) < 0x20 or ord(c) == 0x7F for c in name + value):  # noqa: PLR2004 - controls
+            raise Unreadable("A parameter is too long or holds control characters.")
+    counts = Counter(name for name, _ in pairs)
+    # A parameter without a value counts as omitted (RFC 6749, section 3.1).
+    return Parameters(
+        {name: value for name, value in pairs if value},
+        frozenset(n for n, times in counts.items() if times > 1),
+    )

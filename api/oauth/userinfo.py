@@ -1,0 +1,70 @@
+"""UserInfo: what a client is told of the member who holds the token (OpenID Connect Core, section 5.3)."""
+
+from http import HTTPStatus
+
+from litestar import Response, route
+from litestar.di import NamedDependency
+
+from api.dependencies import AnyRequest
+from api.oauth import answers, parameters
+from api.oauth.parameters import Unreadable
+from coop.authorization import claims, scopes, tokens
+from coop.authorization.clients import Client
+from coop.unit_of_work import Units
+
+_LONGEST = 200
+
+
+@route(
+    "/oauth/userinfo",
+    http_method=["GET", "POST"],
+    exception_handlers=answers.handlers,
+    include_in_schema=False,
+)
+async def userinfo(request: AnyRequest, units: NamedDependency[Units]) -> Response[bytes]:
+    """Answer the bearer of an access token; RFC 6750 says how each refusal looks."""
+    sent = await _tokens(request)
+    if not sent:
+        return _refuse(HTTPStatus.UNAUTHORIZED, None, "")
+    if len(sent) > 1:
+        raise Unreadable("Send the token in one way, once.")
+    async with units.read() as work:
+        bearer = await tokens.bearer(work, sent[0]) if len(sent[0]) <= _LONGEST else None
+        if bearer is None:
+            return _refuse(
+                HTTPStatus.UNAUTHORIZED, "invalid_token", "The token is unknown, expired or revoked."
+            )
+        if bearer.account_id is None or scopes.OPENID not in bearer.scope:
+            return _refuse(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token was not granted openid.")
+        client = await work.session.get_one(Client, bearer.client_id)
+        told = await claims.userinfo(work, client, bearer.account_id, bearer.scope)
+    return answers.json(told)
+
+
+async def _tokens(request: AnyRequest) -> list[str]:
+    if "access_token" in parameters.of_query(request).values:
+        raise Unreadable("A token does not belong in an address.")
+    sent = []
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        sent.append(credentials.strip())
+    if request.method == "POST" and request.headers.get("content-type", "").startswith(parameters.FORM):
+        form = await parameters.of_form(request)
+        if "access_token" in form.repeated:
+            raise Unreadable("A parameter was given twice.")
+        if "access_token" in form.values:
+            sent.append(form.values["access_token"])
+    return sent
+
+
+def _refuse(status: HTTPStatus, code: str | None, description: str) -> Response[bytes]:
+    # A request without any token is told of the scheme only (RFC 6750, section 3.1).
+    challenge = 'Bearer realm="coop"'
+    if code is not None:
+        challenge += f', error="{code}", error_description="{description}"'
+    if code == "insufficient_scope":
+        challenge += f', scope="{scopes.OPENID}"'
+    return answers.error(code or "invalid_token", description, status, {"WWW-Authenticate": challenge})
+
+
+routes = [userinfo]

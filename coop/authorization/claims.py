@@ -1,0 +1,107 @@
+"""Claims: what a client is told of a member, here and nowhere else, and the ID Token that carries some of it."""
+
+import base64
+import hashlib
+from datetime import timedelta
+from uuid import UUID
+
+from coop.authorization import consents, keys, scopes
+from coop.authorization.clients import Client
+from coop.authorization.consents import Consent
+from coop.authorization.grants import Grant
+from coop.identity import accounts
+from coop.identity.accounts import Account
+from coop.membership import entitlements
+from coop.networks import subjects
+from coop.settings import Settings
+from coop.unit_of_work import UnitOfWork
+
+ID_TOKEN_LIFETIME = timedelta(hours=1)
+SUPPORTED = (
+    "sub iss aud exp iat auth_time nonce acr amr at_hash preferred_username name email email_verified membership "
+    "membership_until groups entitlements".split()
+)
+ACR_SINGLE = "aal1"
+ACR_STRONG = "aal2"
+"""Authenticator assurance as NIST SP 800-63B-4 counts it; a passkey that verified its user is two factors."""
+
+Claims = dict[str, object]
+
+
+def subject(settings: Settings, client: Client, account_id: UUID) -> str:
+    """Return the subject identifier by which every client of one sector, and no other, knows the account."""
+    return subjects.derive(settings, client.sector, account_id)
+
+
+def acr(amr: tuple[str, ...] | list[str]) -> str:
+    """Return the assurance of a sign-in by these methods (RFC 8176)."""
+    return ACR_STRONG if {"mfa", "user", "hwk", "swk"} & set(amr) else ACR_SINGLE
+
+
+async def standing(work: UnitOfWork, account_id: UUID) -> Claims:
+    """Return what every network learns of a membership; nothing in it tells who paid."""
+    entitled = await entitlements.of(work, account_id)
+    told: Claims = {
+        "membership": entitled.membership,
+        "groups": list(entitled.groups),
+        "entitlements": list(entitled.entitlements),
+    }
+    if entitled.until is not None:
+        told["membership_until"] = entitled.until.isoformat()
+    return told
+
+
+def of_profile(account: Account, consent: Consent | None, granted: tuple[str, ...]) -> Claims:
+    """Return the claims of a person that they decided to share, within the scope that was granted."""
+    told: Claims = {}
+    if consent is None or consent.withdrawn_at is not None:
+        return told
+    if scopes.PROFILE in granted:
+        told["preferred_username"] = consent.name
+        if consent.shares_display_name and account.display_name:
+            told["name"] = account.display_name
+    if scopes.EMAIL in granted and consent.shares_email and account.email:
+        told["email"] = account.email
+        told["email_verified"] = account.email_verified_at is not None
+    return told
+
+
+async def userinfo(work: UnitOfWork, client: Client, account_id: UUID, granted: tuple[str, ...]) -> Claims:
+    """Return the answer of the UserInfo endpoint (OpenID Connect Core, section 5.3)."""
+    account = await accounts.get(work, account_id)
+    consent = await consents.of(work, client.id, account_id)
+    return {
+        "sub": subject(work.settings, client, account_id),
+        **of_profile(account, consent, granted),
+        **await standing(work, account_id),
+    }
+
+
+async def id_token(work: UnitOfWork, client: Client, grant: Grant, access_token: str, *, first: bool) -> str:
+    """Return the signed ID Token; its nonce only travels in the `first` one, not with refreshed tokens."""
+    issued = int(work.wall.timestamp())
+    told: Claims = {
+        "iss": work.settings.issuer,
+        "sub": subject(work.settings, client, grant.account_id),
+        "aud": client.client_id,
+        "iat": issued,
+        "exp": issued + int(ID_TOKEN_LIFETIME.total_seconds()),
+        "auth_time": int(grant.authenticated_at.timestamp()),
+        "acr": acr(grant.amr_methods),
+        "amr": grant.amr_methods,
+        "at_hash": _half_hash(access_token),
+        **await standing(work, grant.account_id),
+    }
+    if first and grant.nonce is not None:
+        told["nonce"] = grant.nonce
+    if client.profile_in_id_token:
+        account = await accounts.get(work, grant.account_id)
+        consent = await consents.of(work, client.id, grant.account_id)
+        told |= of_profile(account, consent, scopes.words(grant.scope))
+    return await keys.sign(work, client.id_token_algorithm, told)
+
+
+def _half_hash(token: str) -> str:
+    # OpenID Connect Core, section 3.1.3.6: both of our algorithms hash with SHA-256.
+    half = hashlib.sha256(token.encode()).digest()[:16]
+    return base64.urlsafe_b64encode(half).rstrip(b"=").decode()

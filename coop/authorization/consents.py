@@ -1,0 +1,148 @@
+"""Consents: what a member lets a client know, under which name, until they withdraw it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop.authorization import grants, scopes
+from coop.authorization.clients import Client
+from coop.database import Base
+from coop.identity.accounts import Account
+from coop.networks import aliases, links
+from coop.networks.aliases import AliasTaken
+from coop.unit_of_work import UnitOfWork
+
+
+class Consent(Base):
+    """One member's consent to one client. The name never changes, and outlives withdrawal, so that nobody takes it over."""
+
+    __tablename__ = "consents"
+    __table_args__ = (UniqueConstraint("client_id", "name"),)
+
+    client_id: Mapped[UUID] = mapped_column(ForeignKey("clients.id"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    scope: Mapped[str] = mapped_column(String(300))
+    shares_email: Mapped[bool]
+    shares_display_name: Mapped[bool]
+    given_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    def covers(self, wanted: tuple[str, ...]) -> bool:
+        """Tell whether nothing in `wanted` is new."""
+        return self.withdrawn_at is None and set(wanted) <= set(scopes.words(self.scope))
+
+
+async def of(work: UnitOfWork, client_id: UUID, account_id: UUID) -> Consent | None:
+    """Return what the member once decided about the client, also if it was withdrawn since."""
+    return await work.session.get(Consent, (client_id, account_id))
+
+
+async def name_of(work: UnitOfWork, client: Client, account_id: UUID) -> str | None:
+    """Return the name under which the client, or another one of its network, knows the account already."""
+    if client.network_id is not None:
+        alias = await aliases.of(work, client.network_id, account_id)
+        return None if alias is None else alias.alias
+    consent = await of(work, client.id, account_id)
+    return None if consent is None else consent.name
+
+
+async def suggested_name(work: UnitOfWork, client: Client) -> str:
+    """Return a fresh name that is free where the client is at home."""
+    # Without a network only the constraint on consents knows; among twelve million names a collision is rare.
+    return await aliases.suggest(work, client.network_id or client.id)
+
+
+async def give(
+    work: UnitOfWork,
+    client: Client,
+    account: Account,
+    *,
+    wanted: tuple[str, ...],
+    name: str,
+    shares_email: bool,
+    shares_display_name: bool,
+) -> Consent:
+    """Remember that the member lets the client know all that is `wanted`, and link them to its network."""
+    fixed = await name_of(work, client, account.id)
+    if fixed is None:
+        fixed = await _choose(work, client, account, name)
+    consent = await of(work, client.id, account.id)
+    if consent is None:
+        consent = Consent(
+            client_id=client.id,
+            account_id=account.id,
+            name=fixed,
+            scope="",
+            shares_email=False,
+            shares_display_name=False,
+            given_at=work.now,
+        )
+        try:
+            async with work.session.begin_nested():
+                work.session.add(consent)
+        except IntegrityError as error:
+            # Either the same person pressed twice, or somebody took the name in the same moment.
+            consent = await of(work, client.id, account.id)
+            if consent is None:
+                raise AliasTaken(field="alias") from error
+    former = () if consent.withdrawn_at is not None else scopes.words(consent.scope)
+    consent.scope = scopes.joined(dict.fromkeys((*former, *wanted)))
+    consent.shares_email = shares_email
+    consent.shares_display_name = shares_display_name
+    consent.given_at = work.now
+    consent.withdrawn_at = None
+    if client.network_id is not None:
+        await links.link(work, client.network_id, account.id)
+    await work.session.flush()
+    return consent
+
+
+async def of_account(work: UnitOfWork, account_id: UUID) -> list[tuple[Client, Consent]]:
+    """Return every client that may know something of the account, by name."""
+    rows = await work.session.execute(
+        select(Client, Consent)
+        .join(Consent, Consent.client_id == Client.id)
+        .where(Consent.account_id == account_id, Consent.withdrawn_at.is_(None))
+        .order_by(Client.name, Client.id)
+    )
+    return [(client, consent) for client, consent in rows]
+
+
+async def withdraw(work: UnitOfWork, client: Client, account_id: UUID) -> None:
+    """Take the consent back: every token dies at once, and the network loses its link unless another client has one."""
+    consent = await of(work, client.id, account_id)
+    if consent is None or consent.withdrawn_at is not None:
+        return
+    consent.withdrawn_at = work.now
+    consent.shares_email = consent.shares_display_name = False
+    await grants.revoke_for(work, account_id, client.id)
+    await work.session.flush()
+    if client.network_id is None:
+        return
+    others = await work.session.scalar(
+        select(func.count())
+        .select_from(Consent)
+        .join(Client, Client.id == Consent.client_id)
+        .where(
+            Client.network_id == client.network_id,
+            Consent.account_id == account_id,
+            Consent.withdrawn_at.is_(None),
+        )
+    )
+    if not others:
+        await links.unlink(work, client.network_id, account_id)
+
+
+async def _choose(work: UnitOfWork, client: Client, account: Account, name: str) -> str:
+    if client.network_id is not None:
+        return (await aliases.choose(work, client.network_id, account.id, name)).alias
+    if not aliases.GRAMMAR.fullmatch(name):
+        raise aliases.BadAlias(field="alias")
+    owner = await work.session.scalar(select(Account.id).where(Account.handle == name))
+    if owner not in {None, account.id}:
+        raise AliasTaken(field="alias")
+    return name

@@ -1,0 +1,102 @@
+"""Grants: what a member allowed a client once. A grant begins as a code and is the family of every token that follows."""
+
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, LargeBinary, String, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from coop.authorization.clients import Client, digest
+from coop.database import Base
+from coop.unit_of_work import UnitOfWork, new_id
+
+CODE_PREFIX = "coop_ac_"
+CODE_LIFETIME = timedelta(seconds=60)
+
+
+class Grant(Base):
+    """One authorization; revoking it makes its code, its refresh tokens and its access tokens worthless at once."""
+
+    __tablename__ = "grants"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
+    client_id: Mapped[UUID] = mapped_column(ForeignKey("clients.id"), index=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    # Not a foreign key: the browser session ends long before what was granted in it.
+    session_id: Mapped[UUID] = mapped_column(index=True)
+    scope: Mapped[str] = mapped_column(String(300))
+    nonce: Mapped[str | None] = mapped_column(String(1000))
+    authenticated_at: Mapped[datetime]
+    amr_methods: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    redirect_uri: Mapped[str] = mapped_column(String(2000))
+    code_challenge: Mapped[str] = mapped_column(String(128))
+    code_digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True, repr=False)
+    code_expires_at: Mapped[datetime] = mapped_column(index=True)
+    code_used_at: Mapped[datetime | None] = mapped_column(default=None)
+    revoked_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    def get_redirect_uri(self) -> str:
+        """Return the URI that the code went to; the name is the one that Authlib calls."""
+        return self.redirect_uri
+
+    def get_scope(self) -> str:
+        """Return the scope; the name is the one that Authlib calls."""
+        return self.scope
+
+
+async def begin(
+    work: UnitOfWork,
+    client: Client,
+    *,
+    account_id: UUID,
+    session_id: UUID,
+    scope: str,
+    nonce: str | None,
+    authenticated_at: datetime,
+    amr: tuple[str, ...],
+    redirect_uri: str,
+    code_challenge: str,
+) -> str:
+    """Record what the member allowed and return the code that the client redeems within a minute."""
+    code = CODE_PREFIX + secrets.token_urlsafe(32)
+    work.session.add(
+        Grant(
+            client_id=client.id,
+            account_id=account_id,
+            session_id=session_id,
+            scope=scope,
+            nonce=nonce,
+            authenticated_at=authenticated_at,
+            amr_methods=list(amr),
+            created_at=work.wall,
+            redirect_uri=redirect_uri,
+            code_challenge=code_challenge,
+            code_digest=digest(code),
+            code_expires_at=work.wall + CODE_LIFETIME,
+        )
+    )
+    return code
+
+
+async def revoke_for(work: UnitOfWork, account_id: UUID, client_id: UUID) -> None:
+    """Revoke everything that a member ever granted to a client."""
+    await work.session.execute(
+        update(Grant)
+        .where(Grant.account_id == account_id, Grant.client_id == client_id, Grant.revoked_at.is_(None))
+        .values(revoked_at=work.wall)
+    )
+
+
+async def end_with_session(work: UnitOfWork, session_id: UUID) -> None:
+    """Revoke what was granted in a browser session that ends, but for what was to go on without it."""
+    await work.session.execute(
+        update(Grant)
+        .where(
+            Grant.session_id == session_id,
+            Grant.revoked_at.is_(None),
+            Grant.scope.not_like("%offline_access%"),
+        )
+        .values(revoked_at=work.wall)
+    )

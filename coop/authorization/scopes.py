@@ -1,0 +1,27 @@
+"""Scopes: what a client may ask to be told, and what it may do in its own name."""
+
+from collections.abc import Iterable
+
+OPENID = "openid"
+OFFLINE = "offline_access"
+EMAIL = "email"
+PROFILE = "profile"
+
+OF_PEOPLE = (OPENID, PROFILE, EMAIL, "groups", "membership", OFFLINE)
+"""What a person can grant. Membership and groups come with every sign-in; their scopes are for software that asks."""
+
+OF_SERVICES = ("entitlements",)
+"""What a network may do in its own name, by client credentials."""
+
+KNOWN = (*OF_PEOPLE, *OF_SERVICES)
+DEFAULT = " ".join(KNOWN)
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Return the scopes of a space-separated list, each once, in the order in which they were named."""
+    return tuple(dict.fromkeys((text or "").split(" "))) if text else ()
+
+
+def joined(scopes: Iterable[str]) -> str:
+    """Return the space-separated list that travels and is stored."""
+    return " ".join(s for s in scopes if s)

@@ -1,0 +1,1 @@
+# What coop.authorization uses of Authlib, which ships no types.
