@@ -1,7 +1,7 @@
 """What handlers may ask for by name: the units of work, the settings, and who is looking at the page."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from litestar import Request
@@ -73,6 +73,21 @@ async def provide_signed_in(request: AnyRequest) -> Viewer:
     if viewer is None:
         raise NotSignedIn
     return viewer
+
+
+def require_recent(
+    request: AnyRequest,
+    viewer: Viewer,
+    *,
+    within: timedelta = sessions.RECENT,
+    next_path: str | None = None,
+) -> None:
+    """Refuse, and lead through the sign-in page, unless this person proved themselves within `within` (step-up).
+
+    After a form was sent there is no page to come back to but `next_path`.
+    """
+    units: Units = request.app.state.units
+    sessions.require_recent(viewer.authenticated_at, units.clock.wall(), within=within, next_path=next_path)
 
 
 def provide_units(request: AnyRequest) -> Units:

@@ -5,6 +5,7 @@ code and the message; the private detail goes to the log only.
 """
 
 from http import HTTPStatus
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -99,6 +100,8 @@ def refuse(request: AnyRequest, error: errors.CoopError) -> Response[bytes]:
     if isinstance(error, errors.NotSignedIn) and wants_page(request):
         location = sign_in_path(request)
         if isinstance(error, SignInAgain):
+            if error.next_path is not None:
+                location = f"/sign-in?next={quote(error.next_path, safe='')}"
             location += ("&" if "?" in location else "?") + "reauthenticate=yes"
         return Response(
             b"", status_code=HTTPStatus.SEE_OTHER, headers={"Location": location, "Cache-Control": "no-store"}

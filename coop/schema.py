@@ -26,6 +26,9 @@ import coop.governance.motions
 import coop.governance.roll
 import coop.identity.accounts
 import coop.identity.handles
+import coop.identity.links
+import coop.identity.passkeys
+import coop.identity.recovery
 import coop.identity.sessions
 import coop.identity.throttle
 import coop.ledger.balances

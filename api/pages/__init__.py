@@ -10,10 +10,13 @@ from api.pages import (
     language,
     mailbox,
     networks,
+    recover,
+    security,
     sign_in,
     sign_up,
     styleguide,
     transparency,
+    verify_email,
 )
 
 routes: list[ControllerRouterHandler] = [
@@ -24,8 +27,11 @@ routes: list[ControllerRouterHandler] = [
     *language.routes,
     *mailbox.routes,
     *networks.routes,
+    *recover.routes,
+    *security.routes,
     *sign_in.routes,
     *sign_up.routes,
     *styleguide.routes,
     *transparency.routes,
+    *verify_email.routes,
 ]

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from litestar import Response
+from litestar import MediaType, Response
 from litestar.datastructures import Cookie
 
 from api.dependencies import AnyRequest, session_cookie
@@ -18,6 +18,12 @@ def onward(location: str, *, cookies: list[Cookie] | None = None) -> Response[by
     """Send the browser on with GET: never 307, which would send a password along."""
     headers = {"Location": location, "Cache-Control": "no-store"}
     return Response(b"", status_code=HTTPStatus.SEE_OTHER, headers=headers, cookies=cookies or [])
+
+
+def options(document: str) -> Response[bytes]:
+    """Answer the script that asks for the options of a passkey ceremony."""
+    headers = {"Cache-Control": "no-store"}
+    return Response(document.encode(), media_type=MediaType.JSON, headers=headers)
 
 
 def cookie(settings: Settings, name: str, value: str, *, max_age: int) -> Cookie:

@@ -10,10 +10,10 @@ from litestar.params import FromQuery, URLEncodedBody
 
 from api.dependencies import AnyRequest, Viewer, session_cookie
 from api.pages.destination import destination
-from api.pages.entrance import address, cookie, mark_cookie, onward, signed_in_cookies, told
+from api.pages.entrance import address, cookie, mark_cookie, onward, options, signed_in_cookies, told
 from api.pages.rendering import page
 from api.security import local_path
-from coop.identity import accounts, browsers, sessions, throttle
+from coop.identity import accounts, browsers, passkeys, sessions, throttle
 from coop.identity.accounts import Account
 from coop.identity.passwords import Hasher
 from coop.settings import Settings
@@ -31,6 +31,7 @@ class SignIn(msgspec.Struct, forbid_unknown_fields=True):
 
     name: Typed = ""
     password: Typed = ""
+    credential: Annotated[str, msgspec.Meta(max_length=passkeys.LARGEST)] = ""
     next: Path = ""
 
 
@@ -58,8 +59,10 @@ async def submit(
     settings: NamedDependency[Settings],
     viewer: NamedDependency[Viewer | None],
 ) -> Response[bytes]:
-    """Open a new session, under a new identifier, for whoever knows the password."""
+    """Open a new session, under a new identifier, for whoever knows the password or holds a passkey."""
     next_path = local_path(data.next)
+    if data.credential:
+        return await _by_passkey(request, data, units, settings, again=viewer is not None)
     errors = {}
     if not data.name.strip():
         errors["name"] = "Type your handle, or your e-mail address."
@@ -92,6 +95,14 @@ async def submit(
     return onward(next_path, cookies=signed_in_cookies(settings, secret, browsers.mark(settings, account.id)))
 
 
+@post("/sign-in/passkey", status_code=HTTPStatus.OK, include_in_schema=False)
+async def passkey_options(request: AnyRequest, units: NamedDependency[Units]) -> Response[bytes]:
+    """Return what the browser needs to ask for a passkey; it is the same for everybody."""
+    await throttle.admit(units, throttle.CEREMONIES.by(address(request)))
+    async with units.open() as work:
+        return options(await passkeys.begin_sign_in(work))
+
+
 @post("/sign-out", include_in_schema=False)
 async def sign_out(
     settings: NamedDependency[Settings],
@@ -103,6 +114,31 @@ async def sign_out(
         async with units.open() as work:
             await sessions.end(work, viewer.session_id)
     return onward("/", cookies=[cookie(settings, session_cookie(settings), "", max_age=0)])
+
+
+async def _by_passkey(
+    request: AnyRequest, data: SignIn, units: Units, settings: Settings, *, again: bool
+) -> Response[bytes]:
+    """Sign in whoever signed our challenge; no guess is possible here, so none is counted."""
+    next_path = local_path(data.next)
+    try:
+        ceremony = await passkeys.take(units, data.credential, purpose="sign_in")
+        async with units.open() as work:
+            key = await passkeys.verify(work, ceremony)
+            secret = await sessions.open_for(
+                work,
+                key.account_id,
+                amr=passkeys.methods(key),
+                user_agent=request.headers.get("user-agent", ""),
+                instead_of=request.cookies.get(session_cookie(settings)),
+            )
+    except passkeys.BadPasskey as refusal:
+        return await _ask(request, next_path, name=data.name, errors={"": refusal.message}, again=again)
+    if secret is None:
+        return await _ask(request, next_path, name=data.name, errors={"": WRONG}, again=again)
+    return onward(
+        next_path, cookies=signed_in_cookies(settings, secret, browsers.mark(settings, key.account_id))
+    )
 
 
 def _budgets(
@@ -139,8 +175,9 @@ async def _ask(
         next_path=next_path,
         name=name[:254],
         again=again,
+        passkeys=passkeys.relying_party(request.app.state.settings),
         errors=told(request, errors or {}),
     )
 
 
-routes = [form, submit, sign_out]
+routes = [form, submit, passkey_options, sign_out]

@@ -19,9 +19,11 @@ __all__ = [
     "AccountRegistered",
     "BadHandle",
     "HandleTaken",
+    "available",
     "by_handle",
     "by_name",
     "get",
+    "hold",
     "register",
 ]
 
@@ -126,6 +128,14 @@ async def by_handle(work: UnitOfWork, handle: str) -> Account | None:
     """Return the account that bears `handle`, if there is one."""
     account: Account | None = await work.session.scalar(select(Account).where(Account.handle == handle))
     return account
+
+
+async def available(work: UnitOfWork, handle: str) -> None:
+    """Refuse a handle that cannot be had, before a person goes to any trouble for it; it may still be lost after."""
+    handle = handles.checked(handle)
+    taken = await work.session.scalar(select(Account.id).where(Account.skeleton == handles.skeleton(handle)))
+    if taken is not None or await handles.retired(work, handle):
+        raise HandleTaken(field="handle")
 
 
 async def by_name(work: UnitOfWork, typed: str) -> Account | None:

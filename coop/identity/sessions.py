@@ -35,6 +35,11 @@ class SignInAgain(NotSignedIn):
     code = "sign_in_again"
     title = "Sign in again"
 
+    def __init__(self, next_path: str | None = None):
+        """Lead back to `next_path` afterwards, or to the page that was asked for."""
+        super().__init__()
+        self.next_path = next_path
+
 
 class BrowserSession(Base):
     """One signed-in browser; the cookie's secret is known to the browser only."""
@@ -134,10 +139,12 @@ async def touch(work: UnitOfWork, session_id: UUID) -> None:
     )
 
 
-def require_recent(authenticated_at: datetime, wall: datetime, *, within: timedelta = RECENT) -> None:
+def require_recent(
+    authenticated_at: datetime, wall: datetime, *, within: timedelta = RECENT, next_path: str | None = None
+) -> None:
     """Refuse a session whose owner proved themselves too long ago for what they are about to do."""
     if wall - authenticated_at > within:
-        raise SignInAgain
+        raise SignInAgain(next_path)
 
 
 async def of_account(work: UnitOfWork, account_id: UUID) -> list[BrowserSession]:

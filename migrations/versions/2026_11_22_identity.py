@@ -67,9 +67,62 @@ def upgrade() -> None:
     )
     op.create_index("ix_browser_sessions_account_id", "browser_sessions", ["account_id"])
     op.create_index("ix_browser_sessions_expires_at", "browser_sessions", ["expires_at"])
+    op.create_table(
+        "passkeys",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("credential_id", sa.LargeBinary(1023), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.Column("synced", sa.Boolean(), nullable=False),
+        sa.Column("transports", sa.JSON(), nullable=False),
+        sa.Column("name", sa.String(60), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("last_used_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_passkeys_account_id_accounts"),
+        sa.PrimaryKeyConstraint("id", name="pk_passkeys"),
+        sa.UniqueConstraint("credential_id", name="uq_passkeys_credential_id"),
+    )
+    op.create_index("ix_passkeys_account_id", "passkeys", ["account_id"])
+    op.create_table(
+        "passkey_challenges",
+        sa.Column("challenge", sa.LargeBinary(32), nullable=False),
+        sa.Column("purpose", sa.String(10), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("challenge", name="pk_passkey_challenges"),
+    )
+    op.create_index("ix_passkey_challenges_expires_at", "passkey_challenges", ["expires_at"])
+    op.create_table(
+        "mail_links",
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("purpose", sa.String(10), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("address", sa.String(254), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_mail_links_account_id_accounts"),
+        sa.PrimaryKeyConstraint("digest", name="pk_mail_links"),
+    )
+    op.create_index("ix_mail_links_account_id", "mail_links", ["account_id"])
+    op.create_index("ix_mail_links_expires_at", "mail_links", ["expires_at"])
+    op.create_table(
+        "recovery_codes",
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("used_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name="fk_recovery_codes_account_id_accounts"
+        ),
+        sa.PrimaryKeyConstraint("digest", name="pk_recovery_codes"),
+    )
+    op.create_index("ix_recovery_codes_account_id", "recovery_codes", ["account_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("recovery_codes")
+    op.drop_table("mail_links")
+    op.drop_table("passkey_challenges")
+    op.drop_table("passkeys")
     op.drop_table("browser_sessions")
     op.drop_table("attempts")
     op.drop_table("retired_handles")
