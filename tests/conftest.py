@@ -6,6 +6,7 @@ The schema is built once by the migrations, as a template; each test gets a copy
 
 import asyncio
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -102,10 +103,17 @@ def template(engine_name: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def database_url(engine_name: str, template: str, tmp_path: Path) -> AsyncIterator[str]:
+def fast_path() -> Iterator[Path]:
+    """Give a folder for databases, in memory where the machine has room there."""
+    with tempfile.TemporaryDirectory(prefix="coop-", dir=postgres.memory()) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+async def database_url(engine_name: str, template: str, fast_path: Path) -> AsyncIterator[str]:
     """Give a database of the test's own, with the schema and nothing in it."""
     if engine_name == "sqlite":
-        path = tmp_path / "coop.sqlite"
+        path = fast_path / "coop.sqlite"
         shutil.copy(template, path)
         yield f"sqlite+aiosqlite:///{path}"
         return
