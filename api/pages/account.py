@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from api.dependencies import Viewer
 from api.pages.rendering import page
 from coop import policies
+from coop.governance import roll
 from coop.identity import accounts
 from coop.membership import standing, terms
 from coop.membership.standing import Standing
@@ -45,6 +46,7 @@ async def account(
         term = await terms.latest(work, signed_in.account_id)
         dues = await policies.in_force(work, Dues)
         place = await places.open_place(work, signed_in.account_id)
+        votes = await roll.awaiting(work, signed_in.account_id)
         uses = await _uses(work, signed_in)
         now = work.now
     return page(
@@ -56,6 +58,7 @@ async def account(
         price=Money(dues.document.price),
         ending=_ending(stands, now),
         place=place,
+        votes=votes,
         networks=uses,
     )
 

@@ -10,6 +10,7 @@ from api.dependencies import Viewer
 from api.pages.languages import marked
 from api.pages.rendering import page
 from coop import ledger, policies
+from coop.governance import motions
 from coop.ledger import POOL
 from coop.money import Money, apportion
 from coop.networks import networks
@@ -30,6 +31,8 @@ async def home(
     async with units.read() as work:
         dues = await policies.in_force(work, Dues)
         shares = await policies.in_force(work, Shares)
+        source = await motions.title_of_act(work, dues.act)
+        deciding = await motions.listed(work, "open", limit=5)
         pool = await ledger.balance(work, POOL)
         directory = await networks.directory(work)
     price = Money(dues.document.price)
@@ -41,6 +44,8 @@ async def home(
         pool=pool,
         years=pool.minor // price.minor,
         dues=dues,
+        source=source,
+        motions=deciding,
         parts=[(name, split[part]) for part, name in PARTS.items()],
         networks=[
             {"name": network.name, "origin": network.origin, "host": urlsplit(network.origin).netloc}

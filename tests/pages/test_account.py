@@ -4,12 +4,14 @@ import httpx
 
 from coop import policies
 from coop.clock import FixedClock
+from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.networks import aliases, links, networks
 from coop.sponsorship import places
 from coop.unit_of_work import Units
 from tests import cooperative, people
+from tests.governance.conftest import Assembly
 
 
 async def _year(units: Units, account: Account) -> None:
@@ -85,3 +87,21 @@ async def test_who_waits_for_a_place_is_told_so(client: httpx.AsyncClient, units
 
     assert "You have asked for a place." in text
     assert 'class="action main"' not in text
+
+
+async def test_a_vote_that_waits_for_the_member_is_on_their_page_until_it_is_cast(
+    client: httpx.AsyncClient, units: Units, clock: FixedClock
+) -> None:
+    assembly = Assembly(units, clock)
+    await assembly.gather()
+    motion = await assembly.open()
+    async with units.read() as work:
+        account = await accounts.get(work, assembly.members[0])
+    await people.signed_in(client, units, account)
+    asked = (await client.get("/account")).text
+
+    await assembly.vote(motion, "no")
+    done = (await client.get("/account")).text
+
+    assert f'href="/votes/{motion.id}"' in asked
+    assert f'href="/votes/{motion.id}"' not in done

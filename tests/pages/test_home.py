@@ -1,16 +1,14 @@
-from datetime import timedelta
-
 import httpx
-import msgspec
 
-from coop import ledger, policies
+from coop import ledger
 from coop.clock import FixedClock
+from coop.governance import outcome
 from coop.ledger import BANK, POOL
 from coop.money import Money
 from coop.networks import networks
-from coop.policies import Dues
 from coop.unit_of_work import Units
 from tests import cooperative
+from tests.governance.conftest import Assembly
 
 
 async def test_the_first_page_states_the_price_in_force_and_its_source(
@@ -27,25 +25,21 @@ async def test_the_first_page_states_the_price_in_force_and_its_source(
 async def test_a_carried_motion_is_named_as_the_source_of_the_price(
     units: Units, client: httpx.AsyncClient, clock: FixedClock
 ) -> None:
-    await cooperative.found(units)
-    motion = "0190a0a0-0000-7000-8000-000000000001"
-    async with units.open() as work:
-        before = await policies.in_force(work, Dues)
-        dearer = msgspec.structs.replace(before.document, price=2700)
-        await policies.adopt(
-            work,
-            dearer,
-            act=f"motion:{motion}",
-            effective_at=work.now + timedelta(days=7),
-            replaces=before.hash,
-        )
-    assert "$25" in (await client.get("/")).text
-
-    clock.advance(timedelta(days=8))
+    assembly = Assembly(units, clock)
+    await assembly.gather()
+    motion = await assembly.open()
+    deciding = (await client.get("/")).text
+    await assembly.vote(motion, *["yes"] * 6)
+    await assembly.count(motion)
+    assembly.stand_at(motion, "effective_at")
+    await outcome.execute_due(units)
 
     text = (await client.get("/")).text
+
+    assert "What members are deciding" in deciding
+    assert "$25" in deciding
     assert "$27" in text
-    assert f'href="/votes/{motion}"' in text
+    assert f'<a href="/votes/{motion.id}">Raise dues to $27</a>' in text
 
 
 async def test_the_parts_add_up_to_the_price(units: Units, client: httpx.AsyncClient) -> None:
