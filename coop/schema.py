@@ -38,6 +38,9 @@ import coop.ledger.sealer
 import coop.mail
 import coop.membership.terms
 import coop.networks.aliases
+import coop.networks.covenant
+import coop.networks.deliveries
+import coop.networks.endpoints
 import coop.networks.links
 import coop.networks.networks
 import coop.networks.subjects

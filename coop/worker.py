@@ -7,6 +7,7 @@ commit together with the mark that says so. Effects outside (letters) happen at 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import anyio
@@ -16,7 +17,9 @@ from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select, u
 from sqlalchemy.exc import IntegrityError
 
 from coop.billing.gateway import Gateway
+from coop.fetching import Fetcher
 from coop.mail import Letter, Mailer
+from coop.networks import announcements, deliveries
 from coop.outbox import Event, OutboxMessage, Scheduled, read
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
@@ -47,14 +50,22 @@ class Worker:
     mailer: Mailer
     jobs: Sequence[Job] = ()
     handlers: Mapping[type[Event], Sequence[Handler]] = field(default_factory=dict)
+    errands: Sequence[Callable[[], Awaitable[int]]] = ()
+    """Calls on other people's servers: each at a pace of its own, since a slow one must not hold up the rest."""
     idle: float = 0.5
     """Seconds to rest when there was nothing to do."""
 
     async def run(self) -> None:
-        """Work until cancelled; a fault is logged and outlived, since nobody is watching at night."""
+        """Work until cancelled."""
+        async with anyio.create_task_group() as group:
+            for errand in (self.step, *self.errands):
+                group.start_soon(self._repeat, errand)
+
+    async def _repeat(self, errand: Callable[[], Awaitable[int]]) -> None:
+        """Do one thing over and over; a fault is logged and outlived, since nobody is watching at night."""
         while True:
             try:
-                did = await self.step()
+                did = await errand()
             except Exception as error:
                 log.exception("worker_fault", error=type(error).__name__)
                 did = 0
@@ -64,7 +75,7 @@ class Worker:
     async def drain(self) -> int:
         """Work until nothing is due, and return how much was done; for tests and for `coop clock advance`."""
         done = 0
-        while did := await self.step():
+        while did := sum([await errand() for errand in (self.step, *self.errands)]):
             done += did
         return done
 
@@ -150,14 +161,22 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
     """Return a worker that knows every job and every handler of the cooperative."""
     del gateway
     pause = timedelta(seconds=1) if units.settings.demo else timedelta(minutes=5)
-    jobs: dict[str, Callable[[], Awaitable[object]]] = {}
+    jobs: dict[str, Callable[[], Awaitable[object]]] = {
+        "webhooks.forget_old": partial(deliveries.forget_old, units),
+    }
     return Worker(
         units,
         mailer,
         jobs=[Job(name, pause, run) for name, run in jobs.items()],
-        handlers={},
+        handlers={event: (handler,) for event, handler in announcements.handlers.items()},
+        errands=[partial(_deliver, units)],
         idle=0.2 if units.settings.demo else 0.5,
     )
+
+
+async def _deliver(units: Units) -> int:
+    async with Fetcher(units.settings) as fetcher:
+        return await deliveries.deliver_due(units, fetcher)
 
 
 async def hasten(work: UnitOfWork) -> None:

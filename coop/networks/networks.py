@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
 from coop.errors import Invalid, NotFound, Refused
-from coop.networks import origins
+from coop.networks import covenant, origins
 from coop.unit_of_work import UnitOfWork, new_id
 
 ACTIVE = "active"
@@ -83,7 +83,7 @@ class Network(Base):
 async def register(
     work: UnitOfWork, *, kind: str, name: str, origin: str, slug: str | None = None
 ) -> Network:
-    """Register the network at `origin`; the short name is made from `name` unless one is given."""
+    """Register the network at `origin` and sign the covenant in force for it; without `slug`, `name` gives one."""
     name = _readable(name)
     if not _KIND.fullmatch(kind):
         raise BadKind(field="kind")
@@ -102,6 +102,7 @@ async def register(
         raise (
             SlugTaken(field="slug") if "slug" in str(error.orig) else OriginTaken(field="origin")
         ) from error
+    await covenant.sign(work, network.id)
     return network
 
 

@@ -19,6 +19,7 @@ from coop.policies.founding import found
 from coop.policies.versions import (
     NoSuchPolicy,
     NotFounded,
+    PolicyAdopted,
     PolicyConflict,
     PolicyVersion,
     Version,
@@ -43,6 +44,7 @@ __all__ = [
     "NoSuchPolicy",
     "NotFounded",
     "Policy",
+    "PolicyAdopted",
     "PolicyConflict",
     "PolicyVersion",
     "Pool",

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
 from coop.errors import NotFound, Refused, Unavailable
+from coop.outbox import Event
 from coop.policies.documents import (
     KINDS,
     BadPolicy,
@@ -29,6 +30,13 @@ from coop.unit_of_work import UnitOfWork, new_id
 _ACT = re.compile(r"founding|(motion|emergency):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 D = TypeVar("D", bound=Policy)
+
+
+class PolicyAdopted(Event, frozen=True, kw_only=True):
+    """A kind of law got a new version in the place of an older one."""
+
+    kind: str
+    number: int
 
 
 class PolicyConflict(Refused):
@@ -184,6 +192,8 @@ async def adopt(
             work.session.add(row)
     except IntegrityError as error:
         raise PolicyConflict from error
+    if previous:
+        work.publish(PolicyAdopted(kind=row.kind, number=number))
     return _version(row, type(document))
 
 

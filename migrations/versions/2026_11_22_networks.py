@@ -59,9 +59,68 @@ def upgrade() -> None:
         sa.UniqueConstraint("network_id", "alias", name="uq_aliases_network_id_alias"),
     )
     op.create_index("ix_aliases_account_id", "aliases", ["account_id"])
+    op.create_table(
+        "covenant_signatures",
+        sa.Column("network_id", sa.Uuid(), nullable=False),
+        sa.Column("version_id", sa.Uuid(), nullable=False),
+        sa.Column("signed_at", UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["network_id"], ["networks.id"], name="fk_covenant_signatures_network_id_networks"
+        ),
+        sa.ForeignKeyConstraint(
+            ["version_id"], ["policy_versions.id"], name="fk_covenant_signatures_version_id_policy_versions"
+        ),
+        sa.PrimaryKeyConstraint("network_id", "version_id", name="pk_covenant_signatures"),
+    )
+    op.create_table(
+        "webhook_endpoints",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("network_id", sa.Uuid(), nullable=False),
+        sa.Column("url", sa.String(500), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_previous", sa.LargeBinary(), nullable=True),
+        sa.Column("previous_until", UTCDateTime(), nullable=True),
+        sa.Column("gone_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["network_id"], ["networks.id"], name="fk_webhook_endpoints_network_id_networks"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook_endpoints"),
+        sa.UniqueConstraint("network_id", name="uq_webhook_endpoints_network_id"),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("endpoint_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("type", sa.String(40), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("due_at", UTCDateTime(), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("delivered_at", UTCDateTime(), nullable=True),
+        sa.Column("lease", sa.Uuid(), nullable=True),
+        sa.Column("leased_until", UTCDateTime(), nullable=True),
+        sa.Column("last_status", sa.BigInteger(), nullable=True),
+        sa.Column("last_failure", sa.String(60), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["webhook_endpoints.id"],
+            name="fk_deliveries_endpoint_id_webhook_endpoints",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("seq", name="pk_deliveries"),
+        sa.UniqueConstraint("id", name="uq_deliveries_id"),
+    )
+    op.create_index("ix_deliveries_due_at", "deliveries", ["due_at"])
+    op.create_index("ix_deliveries_endpoint_id_account_id", "deliveries", ["endpoint_id", "account_id"])
 
 
 def downgrade() -> None:
+    op.drop_table("deliveries")
+    op.drop_table("webhook_endpoints")
+    op.drop_table("covenant_signatures")
     op.drop_table("aliases")
     op.drop_table("links")
     op.drop_table("pairwise_fingerprint")

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from coop import policies
 from coop.identity.accounts import Account
 from coop.networks import networks
 from coop.unit_of_work import Units
@@ -18,6 +19,7 @@ async def account(units: Units, handle: str) -> UUID:
 async def network(units: Units, name: str = "Lagoon", *, kind: str = "own") -> UUID:
     """Register a network at an address made from its name."""
     async with units.open() as work:
+        await policies.found(work)
         made = await networks.register(
             work, kind=kind, name=name, origin=f"https://{name.lower().replace(' ', '')}.example"
         )

@@ -1,7 +1,9 @@
 import msgspec
 import pytest
 
-from coop.networks import networks, origins
+from coop import policies
+from coop.networks import covenant, networks, origins
+from coop.policies.versions import NotFounded
 from coop.settings import Settings
 from coop.unit_of_work import Units
 from tests.networks import people
@@ -9,6 +11,7 @@ from tests.networks import people
 
 async def test_a_network_is_registered_under_its_origin_and_a_short_name(units: Units) -> None:
     async with units.open() as work:
+        await policies.found(work)
         await networks.register(
             work, kind="mastodon", name="Blue  Lagoon", origin="HTTPS://Social.Example:443/"
         )
@@ -21,6 +24,34 @@ async def test_a_network_is_registered_under_its_origin_and_a_short_name(units: 
         "social.example",
         "active",
     )
+
+
+async def test_registering_signs_the_covenant_in_force(units: Units) -> None:
+    first = await people.network(units, "Lagoon")
+    async with units.open() as work:
+        old = await policies.latest(work, policies.Covenant)
+        await policies.adopt(
+            work,
+            msgspec.structs.replace(old.document, sign_within_days=60),
+            act=f"motion:{old.id}",
+            effective_at=work.now,
+            replaces=old.hash,
+        )
+    second = await people.network(units, "Harbor")
+
+    async with units.read() as work:
+        before = await covenant.signed(work, [first, second])
+    async with units.open() as work:
+        await covenant.sign(work, first)
+        await covenant.sign(work, first)
+        after = await covenant.signed(work, [first, second])
+    assert (before, after) == ({first: 1, second: 2}, {first: 2, second: 2})
+
+
+async def test_a_cooperative_without_a_covenant_takes_no_networks(units: Units) -> None:
+    with pytest.raises(NotFounded):
+        async with units.open() as work:
+            await networks.register(work, kind="own", name="Lagoon", origin="https://lagoon.example")
 
 
 async def test_an_origin_is_registered_once(units: Units) -> None:
