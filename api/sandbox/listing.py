@@ -30,6 +30,7 @@ def listed(
     filters: Mapping[str, Shape] | None = None,
     columns: Mapping[str, str] | None = None,
     parent: str | None = None,
+    dated: bool = True,
 ) -> Operation:
     """Answer `GET path`, newest first; `parent` is the field that the id in the path must equal."""
     columns = columns or {}
@@ -37,7 +38,7 @@ def listed(
         "limit": count,
         "starting_after": text,
         "ending_before": text,
-        "created": created,
+        **({"created": created} if dated else {}),
         **(filters or {}),
     }
 

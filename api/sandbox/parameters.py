@@ -182,7 +182,7 @@ def metadata(form: "str | Form", param: str) -> Doc:
 
 
 ADDRESS: Shape = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"), text)
-SHIPPING: Shape = {"name": text, "phone": text, "carrier": text, "tracking_number": text, "address": ADDRESS}
+SHIPPING: Shape = {"name": text, "phone": text, "address": ADDRESS}
 RANGE: dict[str, "Shape"] = {"gt": count, "gte": count, "lt": count, "lte": count}
 
 

@@ -5,9 +5,10 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,9 +19,13 @@ import uvicorn
 
 from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
 from coop.clock import FixedClock
+from tests.sandbox import published
 
 SECRET = "whsec_test"
 KEY = "sk_test_sandbox123456"
+STRIPE_CLI = sorted(Path(__file__).parents[2].glob("node_modules/@stripe/cli-*/bin/stripe"))
+"""Stripe's command line, where npm has brought it."""
+collect_ignore = [] if STRIPE_CLI else ["test_stripe_cli.py"]
 AT_ONCE = Terms(balance_delay=0, dispute_delay=0, delivery_delays=(60, 120))
 
 
@@ -33,6 +38,7 @@ class Sink:
     answers: list[int] = field(default_factory=list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Take one webhook."""
         body = b""
         while True:
             message = await receive()
@@ -72,6 +78,36 @@ async def served(make: Callable[[str], Any]) -> AsyncIterator[str]:
             yield url
         finally:
             server.should_exit = True
+
+
+@dataclass
+class Recorder:
+    """Passes requests on to an application, and keeps every answer of its API."""
+
+    app: Any
+    answers: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        body = bytearray()
+
+        async def keep(message: Any) -> None:
+            body.extend(message.get("body", b""))
+            await send(message)
+
+        await self.app(scope, receive, keep)
+        if scope["type"] == "http" and scope["path"].startswith("/v1/") and body:
+            self.answers.append((scope["method"], scope["path"], bytes(body)))
+
+    def faults(self) -> list[str]:
+        """Return in what the answers differ from Stripe's published shapes."""
+        return sorted(
+            {
+                f"{method} {path.rstrip('/')}: {fault}"
+                for method, path, body in self.answers
+                for fault in published.faults_of(json.loads(body))
+            }
+        )
 
 
 @dataclass
@@ -144,35 +180,55 @@ class World:
 
 
 @asynccontextmanager
-async def world(terms: Terms = AT_ONCE, **more: Any) -> AsyncIterator[World]:
+async def world(terms: Terms = AT_ONCE, *, socket: bool = True, **more: Any) -> AsyncIterator[World]:
+    """Open a sandbox; without a `socket` only `post`, `get` and `browser` reach it, and sooner."""
     clock, sink = FixedClock(datetime(2027, 3, 15, 12, tzinfo=UTC)), Sink()
     made: list[Sandbox] = []
+    recorders: list[Recorder] = []
 
-    def make(url: str) -> Any:
+    def make(url: str) -> Recorder:
         app = create_sandbox(
             url=url,
             clock=clock.wall,
             terms=terms,
             webhook=Webhook(url="http://sink.test/hooks", secret=SECRET),
             transport=httpx.ASGITransport(sink),
-            background=False,
-            **more,
+            **({"background": False} | more),
         )
         made.append(app.state.sandbox)
-        return app
+        recorders.append(Recorder(app))
+        return recorders[0]
 
-    async with served(make) as url, httpx.AsyncClient(trust_env=False) as browser:
-        http = stripe.AIOHTTPClient()
+    http = stripe.AIOHTTPClient()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(http.close_async)
+        if socket:
+            url = await stack.enter_async_context(served(make))
+            browser = httpx.AsyncClient(trust_env=False)
+        else:
+            url = "http://sandbox.test"
+            transport = httpx.ASGITransport(make(url))
+            stack.callback(made[0].close)
+            browser = httpx.AsyncClient(transport=transport)
+        await stack.enter_async_context(browser)
         client = stripe.StripeClient(
             KEY, base_addresses={"api": url}, http_client=http, max_network_retries=0
         )
-        try:
-            yield World(url, made[0], clock, sink, client, browser)
-        finally:
-            await http.close_async()
+        yield World(url, made[0], clock, sink, client, browser)
+    # Whatever a test was about: all that the sandbox said had Stripe's published shape.
+    assert recorders[0].faults() == []
+    assert [fault for body in sink.bodies for fault in published.faults_of(json.loads(body))] == []
 
 
 @pytest.fixture
 async def shop() -> AsyncIterator[World]:
+    """A sandbox behind a socket, whose balances and disputes come at once."""
     async with world() as made:
+        yield made
+
+
+@pytest.fixture
+async def counter() -> AsyncIterator[World]:
+    """The same without a socket and without Stripe's SDK, for tables of requests."""
+    async with world(socket=False) as made:
         yield made

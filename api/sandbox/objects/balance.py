@@ -3,7 +3,7 @@
 from api.sandbox.desk import Desk, nothing
 from api.sandbox.listing import listed
 from api.sandbox.operations import EXPAND, Operation, changed, retrieve
-from api.sandbox.parameters import amount, currency, flag, merged, metadata, need, one_of, text
+from api.sandbox.parameters import amount, currency, merged, metadata, need, one_of, text
 from api.sandbox.problems import Doc, StripeProblem
 
 
@@ -30,7 +30,7 @@ def book(
             "type": "stripe_fee",
         }
     ]
-    return desk.new(
+    entry = desk.new(
         "balance_transaction",
         {
             "amount": amount,
@@ -49,6 +49,8 @@ def book(
             "_account": account,
         },
     )
+    del entry["livemode"]
+    return desk.save(entry)
 
 
 def sums(desk: Desk, account: str = "") -> dict[tuple[str, str], int]:
@@ -189,7 +191,7 @@ OPERATIONS = [
             "statement_descriptor": text,
         },
     ),
-    listed("payout", "/v1/payouts", filters={"status": text, "automatic": flag}),
+    listed("payout", "/v1/payouts", filters={"status": text}),
     retrieve("payout", "/v1/payouts"),
     Operation("POST", "/v1/payouts/{}", _update, EXPAND | {"metadata": metadata}),
     Operation("POST", "/v1/payouts/{}/cancel", _cancel, EXPAND),

@@ -103,29 +103,13 @@ def bill(desk: Desk, subscription: Doc, reason: str, *, free: bool = False, **fi
     """Draft the invoice of a subscription's current period and make it the latest."""
     customer = customers.present(desk, subscription["customer"])
     start, _ = period(subscription)
-    invoice = invoices.make(
-        desk,
-        customer,
-        lines(subscription, free=free),
-        {
-            "billing_reason": reason,
-            "collection_method": subscription["collection_method"],
-            "currency": subscription["currency"],
-            "parent": {
-                "quote_details": None,
-                "subscription_details": {
-                    "metadata": dict(subscription["metadata"]),
-                    "subscription": subscription["id"],
-                },
-                "type": "subscription_details",
-            },
-            "period_start": start
-            if reason == "subscription_create"
-            else subscription.get("_last_start", start),
-            "period_end": start,
-            **fields,
-        },
-    )
+    spans = {
+        "billing_reason": reason,
+        "period_start": start if reason == "subscription_create" else subscription.get("_last_start", start),
+        "period_end": start,
+    }
+    found = lines(subscription, free=free)
+    invoice = invoices.make(desk, customer, found, _billed(subscription) | spans | fields)
     subscription["latest_invoice"] = invoice["id"]
     desk.save(subscription)
     return invoice
@@ -149,32 +133,42 @@ def remind(desk: Desk, ref: str) -> None:
 
 
 def preview(desk: Desk, subscription: Doc) -> Doc:
-    """Return what the next invoice will be, without an id."""
-    customer = customers.present(desk, subscription["customer"])
-    value = sum(line["amount"] for line in lines(subscription))
-    return {
-        "object": "invoice",
-        "amount_due": value,
-        "amount_paid": 0,
-        "amount_remaining": value,
+    """Return what the next invoice will be; nothing of it is kept."""
+    start, end = period(subscription)
+    coming = dict(subscription)
+    coming["items"] = subscription["items"] | {
+        "data": [
+            item | {"current_period_start": end, "current_period_end": following(subscription, end)}
+            for item in subscription["items"]["data"]
+        ]
+    }
+    fields = _billed(subscription) | {
         "billing_reason": "upcoming",
-        "created": period(subscription)[1],
+        "next_payment_attempt": int(end + desk.terms.finalize_after),
+        "period_start": start,
+        "period_end": end,
+    }
+    customer = customers.present(desk, subscription["customer"])
+    found = lines(coming)
+    invoice: Doc = {"id": fresh("upcoming_in"), "object": "invoice", "created": end, "livemode": False}
+    invoice |= invoices.drafted(desk, customer, found, fields)
+    invoices.hold(invoice, found)
+    return invoice
+
+
+def _billed(subscription: Doc) -> Doc:
+    """Return what every invoice of a subscription says of it."""
+    return {
+        "collection_method": subscription["collection_method"],
         "currency": subscription["currency"],
-        "customer": customer["id"],
-        "customer_email": customer["email"],
-        "livemode": False,
-        "next_payment_attempt": int(period(subscription)[1] + desk.terms.finalize_after),
         "parent": {
             "quote_details": None,
             "subscription_details": {
-                "metadata": subscription["metadata"],
+                "metadata": dict(subscription["metadata"]),
                 "subscription": subscription["id"],
             },
             "type": "subscription_details",
         },
-        "status": "draft",
-        "subtotal": value,
-        "total": value,
     }
 
 

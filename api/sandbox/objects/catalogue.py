@@ -21,31 +21,32 @@ from api.sandbox.problems import Doc, StripeProblem, missing
 RECURRING: dict[str, Shape] = {
     "interval": one_of("day", "week", "month", "year"),
     "interval_count": count,
-    "usage_type": one_of("licensed"),
 }
-PRODUCT_DATA: dict[str, Shape] = {
+_PRODUCT_PLAIN: dict[str, Shape] = {
     "name": text,
-    "description": text,
     "metadata": metadata,
-    "images": [address],
-    "statement_descriptor": text,
     "tax_code": text,
     "unit_label": text,
 }
-PRICE_DATA: dict[str, Shape] = {
+PRODUCT_DATA: dict[str, Shape] = _PRODUCT_PLAIN | {"description": text, "images": [address]}
+ITEM_DATA: dict[str, Shape] = {
     "currency": currency,
     "product": text,
-    "product_data": PRODUCT_DATA,
-    "recurring": RECURRING,
     "tax_behavior": one_of("exclusive", "inclusive", "unspecified"),
     "unit_amount": amount,
 }
+RECURRING_DATA: dict[str, Shape] = ITEM_DATA | {"recurring": RECURRING}
+PRICE_DATA: dict[str, Shape] = RECURRING_DATA | {"product_data": PRODUCT_DATA}
 _CUSTOM: dict[str, Shape] = {"enabled": flag, "minimum": amount, "maximum": amount, "preset": amount}
-_PRODUCT: dict[str, Shape] = EXPAND | PRODUCT_DATA | {"active": flag, "url": address, "shippable": flag}
+_PRODUCT: dict[str, Shape] = (
+    EXPAND | PRODUCT_DATA | {"statement_descriptor": text, "active": flag, "url": address, "shippable": flag}
+)
 _PRICE: dict[str, Shape] = (
     EXPAND
-    | PRICE_DATA
+    | RECURRING_DATA
     | {
+        "product_data": _PRODUCT_PLAIN | {"active": flag, "statement_descriptor": text},
+        "recurring": RECURRING | {"usage_type": one_of("licensed")},
         "active": flag,
         "custom_unit_amount": _CUSTOM,
         "lookup_key": text,
@@ -62,13 +63,11 @@ def make_product(desk: Desk, params: Doc) -> Doc:
     need(params, "name")
     fields: Doc = {
         "active": True,
-        "attributes": [],
         "default_price": None,
         "images": [],
         "marketing_features": [],
         "metadata": {},
         "package_dimensions": None,
-        "type": "service",
         "updated": desk.now,
     } | nothing("description", "shippable", "statement_descriptor", "tax_code", "unit_label", "url")
     fields |= {
@@ -147,7 +146,6 @@ def _recurring(given: Doc, param: str) -> Doc:
         "interval": given["interval"],
         "interval_count": times,
         "meter": None,
-        "trial_period_days": None,
         "usage_type": "licensed",
     }
 

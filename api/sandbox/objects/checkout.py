@@ -23,8 +23,7 @@ from api.sandbox.terms import DAY
 _SHORTEST, _LONGEST = 1800, DAY
 _ITEM: dict[str, Shape] = {
     "price": text,
-    "price_data": catalogue.PRICE_DATA
-    | {"custom_unit_amount": {"enabled": flag, "minimum": count, "preset": count}},
+    "price_data": catalogue.PRICE_DATA,
     "quantity": count,
     "metadata": metadata,
 }

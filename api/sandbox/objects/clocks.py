@@ -52,7 +52,7 @@ def _delete(desk: Desk, _params: Doc, name: str) -> Doc:
 _PATH = "/v1/test_helpers/test_clocks"
 OPERATIONS = [
     Operation("POST", _PATH, _create, EXPAND | {"frozen_time": count, "name": text}),
-    listed("test_helpers.test_clock", _PATH),
+    listed("test_helpers.test_clock", _PATH, dated=False),
     retrieve("test_helpers.test_clock", _PATH),
     Operation("POST", f"{_PATH}/{{}}/advance", _advance, EXPAND | {"frozen_time": count}),
     Operation("DELETE", f"{_PATH}/{{}}", _delete),

@@ -82,7 +82,7 @@ def _create(desk: Desk, params: Doc) -> Doc:
     account = desk.new("account", _account(params, ready=False))
     account.pop("livemode")
     url = f"/v1/accounts/{account['id']}/external_accounts"
-    account["external_accounts"] = page([], url) | {"total_count": 0}
+    account["external_accounts"] = page([], url)
     desk.save(account)
     desk.emit("account.updated", account)
     return account
@@ -179,7 +179,7 @@ def _transfer(desk: Desk, params: Doc) -> Doc:
             "transfer_group": group,
         },
     )
-    transfer["reversals"] = page([], f"/v1/transfers/{transfer['id']}/reversals") | {"total_count": 0}
+    transfer["reversals"] = page([], f"/v1/transfers/{transfer['id']}/reversals")
     entry = balance.book(desk, "transfer", transfer, -params["amount"], at_once=True)
     balance.book(desk, "payment", transfer, params["amount"], account=target["id"], at_once=True)
     transfer["balance_transaction"] = entry["id"]
@@ -220,7 +220,7 @@ def _reverse(desk: Desk, params: Doc, name: str) -> Doc:
         *transfer["reversals"]["data"],
     ]
     fields = {"amount_reversed": total, "reversed": total == transfer["amount"]}
-    fields["reversals"] = transfer["reversals"] | {"data": kept[:10], "total_count": len(kept)}
+    fields["reversals"] = transfer["reversals"] | {"data": kept[:10]}
     changed(desk, transfer, fields, "transfer.reversed")
     return reversal
 
@@ -288,6 +288,6 @@ OPERATIONS = [
     Operation(
         "POST", "/v1/transfers/{}/reversals", _reverse, EXPAND | {"amount": count, "metadata": metadata}
     ),
-    listed("transfer_reversal", "/v1/transfers/{}/reversals", parent="transfer"),
+    listed("transfer_reversal", "/v1/transfers/{}/reversals", parent="transfer", dated=False),
     Operation("GET", "/v1/transfers/{}/reversals/{}", _reversal),
 ]

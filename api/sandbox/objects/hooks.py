@@ -66,7 +66,7 @@ OPERATIONS = [
     listed("event", "/v1/events", filters={"type": text, "types": [text]}, columns={"types": "type"}),
     retrieve("event", "/v1/events"),
     Operation("POST", "/v1/webhook_endpoints", _create, _FIELDS | {"api_version": text}),
-    listed("webhook_endpoint", "/v1/webhook_endpoints"),
+    listed("webhook_endpoint", "/v1/webhook_endpoints", dated=False),
     retrieve("webhook_endpoint", "/v1/webhook_endpoints"),
     Operation("POST", "/v1/webhook_endpoints/{}", _update, _FIELDS | {"disabled": flag}),
     Operation("DELETE", "/v1/webhook_endpoints/{}", _delete),

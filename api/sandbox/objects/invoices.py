@@ -8,11 +8,10 @@ from api.sandbox.problems import Doc, StripeProblem
 from api.sandbox.terms import DAY
 
 
-def make(desk: Desk, customer: Doc, lines: list[Doc], fields: Doc) -> Doc:
-    """Keep a draft invoice and report it."""
+def drafted(desk: Desk, customer: Doc, lines: list[Doc], fields: Doc) -> Doc:
+    """Return what a draft invoice of these lines is made of."""
     total = sum(line["amount"] for line in lines)
-    invoice = desk.new(
-        "invoice",
+    return (
         {
             "account_country": desk.terms.country,
             "account_name": "Sandbox",
@@ -92,21 +91,25 @@ def make(desk: Desk, customer: Doc, lines: list[Doc], fields: Doc) -> Doc:
             "statement_descriptor",
             "webhooks_delivered_at",
         )
-        | fields,
+        | fields
     )
-    for line in lines:
-        line["invoice"] = invoice["id"]
-    url = f"/v1/invoices/{invoice['id']}/lines"
-    invoice["lines"] = {
-        "object": "list",
-        "data": lines,
-        "has_more": False,
-        "total_count": len(lines),
-        "url": url,
-    }
+
+
+def make(desk: Desk, customer: Doc, lines: list[Doc], fields: Doc) -> Doc:
+    """Keep a draft invoice and report it."""
+    invoice = desk.new("invoice", drafted(desk, customer, lines, fields))
+    hold(invoice, lines)
     desk.save(invoice)
     desk.emit("invoice.created", invoice)
     return invoice
+
+
+def hold(invoice: Doc, lines: list[Doc]) -> None:
+    """Put lines on an invoice."""
+    for line in lines:
+        line["invoice"] = invoice["id"]
+    url = f"/v1/invoices/{invoice['id']}/lines"
+    invoice["lines"] = {"object": "list", "data": lines, "has_more": False, "url": url}
 
 
 def payments_of(desk: Desk, invoice: Doc) -> list[Doc]:

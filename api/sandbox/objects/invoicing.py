@@ -97,8 +97,9 @@ def _add_item(desk: Desk, params: Doc) -> Doc:
     need(params, "customer")
     customer = customers.present(desk, params["customer"])
     quantity = 1 if params.get("quantity") is None else params["quantity"]
-    if params.get("price") or params.get("price_data"):
-        price = catalogue.price_of(desk, params, "item")
+    named = (params.get("pricing") or {}).get("price")
+    if named or params.get("price_data"):
+        price = catalogue.price_of(desk, params | {"price": named}, "pricing")
         value, money = (price["unit_amount"] or 0) * quantity, price["currency"]
     else:
         need(params, "amount", "currency")
@@ -157,7 +158,7 @@ def _put_on(desk: Desk, item: Doc, name: str) -> None:
     fields |= dict.fromkeys(("subtotal_excluding_tax", "total_excluding_tax"), total)
     desk.save(item | {"invoice": name})
     item["invoice"] = name
-    new = {"lines": invoice["lines"] | {"data": lines, "total_count": len(lines)}}
+    new = {"lines": invoice["lines"] | {"data": lines}}
     changed(desk, invoice, fields | new, "invoice.updated")
 
 
@@ -299,8 +300,8 @@ OPERATIONS = [
             "description": text,
             "invoice": text,
             "metadata": metadata,
-            "price": text,
-            "price_data": catalogue.PRICE_DATA,
+            "pricing": {"price": text},
+            "price_data": catalogue.ITEM_DATA,
             "quantity": count,
         },
     ),

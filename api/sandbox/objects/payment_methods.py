@@ -151,7 +151,7 @@ def _one_of_customer(desk: Desk, _params: Doc, customer: str, name: str) -> Doc:
 _TYPE: dict[str, Shape] = {"type": one_of("card")}
 OPERATIONS = [
     Operation("POST", "/v1/payment_methods", _create, _CREATE),
-    listed("payment_method", "/v1/payment_methods", filters={"customer": text} | _TYPE),
+    listed("payment_method", "/v1/payment_methods", filters={"customer": text} | _TYPE, dated=False),
     retrieve("payment_method", "/v1/payment_methods"),
     Operation(
         "POST",

@@ -72,7 +72,7 @@ def _open(desk: Desk, params: Doc) -> Doc:
 
 def _configurations(desk: Desk, params: Doc) -> Doc:
     default(desk)
-    listing = listed("billing_portal.configuration", "/v1/billing_portal/configurations")
+    listing = listed("billing_portal.configuration", "/v1/billing_portal/configurations", dated=False)
     return listing.run(desk, params)
 
 

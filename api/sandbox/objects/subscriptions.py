@@ -13,12 +13,10 @@ from api.sandbox.terms import DAY
 
 ENDED = {"canceled", "incomplete_expired"}
 _ITEM: dict[str, Shape] = {
-    "id": text,
     "price": text,
-    "price_data": catalogue.PRICE_DATA,
+    "price_data": catalogue.RECURRING_DATA,
     "quantity": count,
     "metadata": metadata,
-    "deleted": flag,
 }
 _DETAILS: dict[str, Shape] = {
     "comment": text,
@@ -126,9 +124,7 @@ def make(desk: Desk, customer: Doc, prices: list[tuple[Doc, Doc]], params: Doc) 
         ),
     )
     items = [_item(desk, subscription, price, given) for price, given in prices]
-    subscription["items"] = page(items, f"/v1/subscription_items?subscription={subscription['id']}") | {
-        "total_count": len(items)
-    }
+    subscription["items"] = page(items, f"/v1/subscription_items?subscription={subscription['id']}")
     billing.set_period(desk, subscription, desk.now, trial or billing.step(desk.now, first["recurring"], 1))
     if subscription["cancel_at"]:
         desk.later(subscription["cancel_at"], "subscription.end", subscription["id"])
@@ -311,7 +307,7 @@ def _changed_items(desk: Desk, subscription: Doc, params: Doc) -> Doc:
             item["metadata"] = merged(item.get("metadata") or {}, given["metadata"])
     if not items:
         raise StripeProblem("A subscription must have at least one item.", param="items")
-    new: Doc = subscription["items"] | {"data": list(items.values()), "total_count": len(items)}
+    new: Doc = subscription["items"] | {"data": list(items.values())}
     return new
 
 
@@ -348,6 +344,7 @@ OPERATIONS = [
         EXPAND
         | {key: shape for key, shape in FIELDS.items() if key not in {"collection_method", "trial_end"}}
         | {
+            "items": [_ITEM | {"id": text, "deleted": flag}],
             "cancellation_details": _DETAILS,
             "pause_collection": {
                 "behavior": one_of("keep_as_draft", "mark_uncollectible", "void"),
