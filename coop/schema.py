@@ -36,6 +36,7 @@ import coop.ledger.entries
 import coop.ledger.references
 import coop.ledger.sealer
 import coop.mail
+import coop.membership.renewal
 import coop.membership.terms
 import coop.networks.aliases
 import coop.networks.covenant

@@ -54,6 +54,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "ordinal", name="uq_terms_account_id_ordinal"),
     )
     op.create_index("ix_terms_ends", "terms", ["ends"])
+    op.create_table(
+        "renewal_notices",
+        sa.Column("term_id", sa.Uuid(), nullable=False),
+        sa.Column("days", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.ForeignKeyConstraint(["term_id"], ["terms.id"], name="fk_renewal_notices_term_id_terms"),
+        sa.PrimaryKeyConstraint("term_id", "days", name="pk_renewal_notices"),
+    )
     if op.get_bind().dialect.name == "sqlite":
         op.execute(
             f"CREATE TRIGGER terms_in_order BEFORE INSERT ON terms WHEN {OUT_OF_ORDER} "
@@ -99,6 +106,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("renewal_notices")
     op.drop_table("terms")
     op.drop_table("members")
     if op.get_bind().dialect.name == "postgresql":
