@@ -10,6 +10,7 @@ from api.pages import (
     language,
     mailbox,
     networks,
+    proposals,
     recover,
     security,
     sign_in,
@@ -17,6 +18,7 @@ from api.pages import (
     styleguide,
     transparency,
     verify_email,
+    votes,
 )
 
 routes: list[ControllerRouterHandler] = [
@@ -27,6 +29,7 @@ routes: list[ControllerRouterHandler] = [
     *language.routes,
     *mailbox.routes,
     *networks.routes,
+    *proposals.routes,
     *recover.routes,
     *security.routes,
     *sign_in.routes,
@@ -34,4 +37,5 @@ routes: list[ControllerRouterHandler] = [
     *styleguide.routes,
     *transparency.routes,
     *verify_email.routes,
+    *votes.routes,
 ]
