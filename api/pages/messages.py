@@ -54,7 +54,8 @@ def _of_class(node: ast.ClassDef) -> Iterator[Found]:
         for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
         if isinstance(target, ast.Name)
     }
-    if "code" not in stated:
+    # Every refusal has a code; a form may have an empty field of that name.
+    if not stated.get("code"):
         return
     documentation = ast.get_docstring(node)
     if documentation:
