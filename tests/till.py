@@ -1,5 +1,6 @@
 """A cooperative with its till open: founded, served, and joined to the real sandbox over a loopback socket."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
 from coop.database import Base
 from coop.identity.accounts import Account
-from coop.ledger import LedgerAccount
+from coop.ledger import LedgerAccount, checks
 from coop.membership import standing, terms
 from coop.membership.terms import Term
 from coop.money import Money
@@ -31,7 +32,7 @@ from coop.sponsorship.places import Place
 from coop.unit_of_work import Units
 from tests.conftest import Postbox
 from tests.cooperative import found
-from tests.people import register
+from tests.people import register, signed_in
 from tests.sandbox.conftest import served
 
 AT_ONCE = Terms(balance_delay=0, dispute_delay=0, delivery_delays=(60, 120))
@@ -52,6 +53,16 @@ class Till:
     async def person(self, handle: str = "ada", *, verified: bool = True) -> Account:
         """Register somebody with an e-mail address."""
         return await register(self.units, handle, email=f"{handle}@example.org", verified=verified)
+
+    @contextlib.asynccontextmanager
+    async def visitor(self, account: Account | None = None) -> AsyncIterator[httpx.AsyncClient]:
+        """Give a browser on our pages, signed in as `account`."""
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app),
+            base_url=self.units.settings.issuer,
+            headers={"Accept": "text/html"},
+        ) as client:
+            yield client if account is None else await signed_in(client, self.units, account)
 
     async def begin(
         self,
@@ -179,8 +190,12 @@ async def till(
 async def balanced(till: Till) -> None:
     """Assert what must hold of the books after anything whatsoever."""
     async with till.units.snapshot() as work:
-        sums = await ledger.trial_balance(work)
-        free = {name: await ledger.balance(work, name) for name in (ledger.POOL, ledger.RESERVED)}
-    assert sum(amount.minor for amount in sums.values()) == 0
-    for name, row in free.items():
-        assert -sums.get(name, Money(0)) == row >= Money(0)
+        report = await checks.run(work)
+    assert report.ok, [check for check in report.checks if not check.ok]
+
+
+def hidden(page: httpx.Response, name: str) -> str:
+    """Return the value of a hidden field of a page's form."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page.text)
+    assert found, page.text
+    return found[1]

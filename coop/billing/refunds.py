@@ -51,7 +51,7 @@ async def intend(work: UnitOfWork, payment: Payment, amount: Money, *, reason: s
     if not await changed(
         work.session,
         update(Payment)
-        .where(Payment.id == payment.id, Payment.refunded + Payment.disputed + amount <= Payment.amount)
+        .where(Payment.id == payment.id, Payment.refunded + amount <= Payment.amount - Payment.disputed)
         .values(refunded=Payment.refunded + amount),
     ):
         raise TooMuchBack

@@ -369,19 +369,6 @@ async def _may_have(work: UnitOfWork, account: Account, *, first: bool) -> None:
         return
     if account.email is None or account.email_verified_at is None:
         raise EmailNeeded
-    twin = await work.session.scalar(
-        select(Account.id)
-        .join(Place, Place.account_id == Account.id)
-        .where(
-            func.lower(Account.email) == account.email.lower(),
-            Account.id != account.id,
-            Account.email_verified_at.is_not(None),
-            Place.state != "closed",
-        )
-        .limit(1)
-    )
-    if twin is not None:
-        raise EmailNeeded("Another account has had a first place with this e-mail address.")
 
 
 async def may_renew(work: UnitOfWork, account_id: UUID) -> None:
