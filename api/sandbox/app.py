@@ -61,7 +61,7 @@ async def answer_api(request: Request[Any, Any, Any], rest: FromPath[str]) -> Re
         account=headers.get("stripe-account", ""),
         content_type=headers.get("content-type", ""),
     )
-    answer = await sandbox.run(answering(asked))
+    answer = await sandbox.serve(answering(asked))
     if answer.lost == "closed":
         return _Lost(b"")
     if answer.lost:

@@ -64,7 +64,7 @@ def _show(
 async def show(request: Ask, name: FromPath[str]) -> Response[Any]:
     """Show what is to be paid, and ask for a card."""
     sandbox: Sandbox = request.app.state.sandbox
-    session = await sandbox.run(lambda desk: _session(desk, name))
+    session = await sandbox.serve(lambda desk: _session(desk, name))
     if session["status"] == "complete":
         return _go(_way_back(session), _targets(session))
     if session["status"] == "expired":
@@ -95,7 +95,7 @@ async def pay(request: Ask, name: FromPath[str]) -> Response[Any]:
         outcome = completion.submit(desk, session, method)
         return _next(sandbox, _session(desk, name), outcome, given)
 
-    return await sandbox.run(work)
+    return await sandbox.serve(work)
 
 
 def _next(sandbox: Sandbox, session: Doc | None, outcome: Outcome, given: dict[str, str]) -> Response[Any]:
@@ -137,7 +137,7 @@ async def ask(request: Ask, name: FromPath[str]) -> Response[Any]:
         targets = _targets(session) + ((intent["_return_url"],) if intent.get("_return_url") else ())
         return page("confirm.html", {"intent": intent}, base=sandbox.url, targets=targets)
 
-    return await sandbox.run(work)
+    return await sandbox.serve(work)
 
 
 @post("/authenticate/{name:str}", include_in_schema=False, status_code=200)
@@ -156,7 +156,7 @@ async def confirm(request: Ask, name: FromPath[str]) -> Response[Any]:
             return _go(intent["_return_url"], (intent["_return_url"],))
         return _next(sandbox, session, outcome, {})
 
-    return await sandbox.run(work)
+    return await sandbox.serve(work)
 
 
 routes = [show, pay, ask, confirm]

@@ -34,7 +34,7 @@ def _overview(desk: Desk) -> Doc:
 async def show(request: Ask) -> Response[Any]:
     """Show armed faults, the latest charges, disputes and deliveries."""
     sandbox: Sandbox = request.app.state.sandbox
-    return page("faults.html", await sandbox.run(_overview), base=sandbox.url)
+    return page("faults.html", await sandbox.serve(_overview), base=sandbox.url)
 
 
 @post("/faults", include_in_schema=False, status_code=200)
@@ -42,7 +42,7 @@ async def act(request: Ask) -> Response[Any]:
     """Do what a button of the panel says."""
     sandbox: Sandbox = request.app.state.sandbox
     given = await fields.posted(request)
-    await sandbox.run(lambda desk: _act(desk, given))
+    await sandbox.serve(lambda desk: _act(desk, given))
     return Redirect(f"{sandbox.url}/faults", status_code=303, headers=headers())
 
 

@@ -49,7 +49,7 @@ def _show(
 async def show(request: Ask, name: FromPath[str]) -> Response[Any]:
     """Show a customer's subscriptions and card."""
     sandbox: Sandbox = request.app.state.sandbox
-    return await sandbox.run(lambda desk: _show(sandbox, desk, _opened(desk, name), {}, {}))
+    return await sandbox.serve(lambda desk: _show(sandbox, desk, _opened(desk, name), {}, {}))
 
 
 @post("/portal/{name:str}", include_in_schema=False, status_code=200)
@@ -91,14 +91,14 @@ async def change(request: Ask, name: FromPath[str]) -> Response[Any]:
                     changed(desk, one, fresh, "customer.subscription.updated")
         return Redirect(f"{sandbox.url}/portal/{name}", status_code=303, headers=headers())
 
-    return await sandbox.run(work)
+    return await sandbox.serve(work)
 
 
 @get("/onboard/{name:str}", include_in_schema=False)
 async def onboarding(request: Ask, name: FromPath[str]) -> Response[Any]:
     """Ask a network whether it wants to finish its onboarding."""
     sandbox: Sandbox = request.app.state.sandbox
-    account = await sandbox.run(lambda desk: desk.get("account", name))
+    account = await sandbox.serve(lambda desk: desk.get("account", name))
     targets = (account["_return_url"],) if account.get("_return_url") else ()
     return page("onboard.html", {"account": account}, base=sandbox.url, targets=targets)
 
@@ -108,7 +108,7 @@ async def onboard(request: Ask, name: FromPath[str]) -> Response[Any]:
     """Finish the onboarding and lead back."""
     sandbox: Sandbox = request.app.state.sandbox
     await fields.posted(request)
-    account = await sandbox.run(lambda desk: connect.onboard(desk, name))
+    account = await sandbox.serve(lambda desk: connect.onboard(desk, name))
     back = account.get("_return_url") or f"{sandbox.url}/onboard/{name}"
     return Redirect(back, status_code=303, headers=headers((back,)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters["money"] = lambda amount, currency: written(amount, currency or "usd")
+_templates.filters["groups"] = lambda number: " ".join(wrap(number, 4))
 _templates.filters["day"] = lambda instant: datetime.fromtimestamp(instant, UTC).strftime("%-d %B %Y")
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +59,7 @@ class Sandbox:
         self.store = Store(path)
         self.limiter: anyio.CapacityLimiter | None = None
         self.wall = SystemClock().wall
+        self._woken: anyio.Event | None = None
         if webhook is not None:
             with self.store.transaction():
                 self._point(self.desk(), webhook)
@@ -97,6 +99,14 @@ class Sandbox:
             raise refusal
         return result
 
+    async def serve(self, work: Callable[[Desk], T]) -> T:
+        """Do `work` for a request, and wake what goes on beside it."""
+        try:
+            return await self.run(work)
+        finally:
+            if self._woken is not None:
+                self._woken.set()
+
     async def tick(self) -> int:
         """Do what time has made due, and return how much it was; each call ends with nothing left to do."""
         total = 0
@@ -110,16 +120,21 @@ class Sandbox:
             lambda desk: desk.store.rows("SELECT max(seq) AS seq FROM deliveries")[0]["seq"]
         )
         sent: set[int] = set()
+
+        def waiting(desk: Desk) -> list[webhooks.Delivery]:
+            found = webhooks.ready(desk, most=500, everything=everything)
+            return [one for one in found if one.number not in sent and one.number <= (last or 0)]
+
+        batch = await self.run(waiting)
+        if not batch:
+            return 0
         async with self.client() as client:
-            while batch := [
-                one
-                for one in await self.run(lambda desk: webhooks.ready(desk, most=500, everything=everything))
-                if one.number not in sent and one.number <= (last or 0)
-            ]:
+            while batch:
                 for delivery in batch:
                     sent.add(delivery.number)
                     answer = await webhooks.send(client, delivery)
-                    await self.run(lambda desk, d=delivery, a=answer: webhooks.note(desk, d, a))  # type: ignore[misc] # mypy cannot infer a lambda with defaults
+                    await self.run(partial(webhooks.note, delivery=delivery, answer=answer))
+                batch = await self.run(waiting)
         return len(sent)
 
     async def settle(self) -> None:
@@ -150,13 +165,15 @@ class Sandbox:
 
     async def _keep_going(self) -> None:
         while True:
+            self._woken = anyio.Event()
             try:
                 await self.tick()
                 await self.deliver()
             except Exception:  # noqa: BLE001 - a failed round must not end the demo
                 # The demo goes on; the next round tries again.
                 await log.aexception("sandbox_round_failed")
-            await anyio.sleep(_LONGEST_NAP)
+            with anyio.move_on_after(_LONGEST_NAP):
+                await self._woken.wait()
 
     def close(self) -> None:
         """Close the store."""

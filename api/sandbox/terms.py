@@ -18,6 +18,7 @@ class Terms:
     dispute_fee: int = 1500
     balance_delay: float = 1.0
     dispute_delay: float = 60.0
+    debit_delay: float = 4 * DAY
     available_after: float = 2 * DAY
     finalize_after: float = HOUR
     upcoming_days: int = 30

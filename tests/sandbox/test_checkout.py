@@ -193,3 +193,45 @@ async def test_webhooks_carry_a_signature_that_stripe_verifies(shop: World) -> N
         assert event.livemode is False
     with pytest.raises(stripe.SignatureVerificationError):
         stripe.Webhook.construct_event(body + b" ", signature, SECRET)  # type: ignore[no-untyped-call]
+
+
+async def test_a_bank_debit_is_accepted_and_pays_days_later(shop: World) -> None:
+    session = await shop.session()
+    await shop.settle()
+    await shop.enter(session, "000123456789")
+    assert await shop.settle() == [
+        "payment_intent.created",
+        "charge.pending",
+        "payment_intent.processing",
+        "checkout.session.completed",
+    ]
+    waiting = await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)
+    assert (waiting.status, waiting.payment_status) == ("complete", "unpaid")
+    assert await shop.pass_time(days=4) == [
+        "charge.succeeded",
+        "payment_intent.succeeded",
+        "checkout.session.async_payment_succeeded",
+        "charge.updated",
+    ]
+    assert (await shop.stripe.v1.checkout.sessions.retrieve_async(session.id)).payment_status == "paid"
+
+
+async def test_a_bank_debit_may_fail_days_later(shop: World) -> None:
+    done = await shop.bought(number="000222222227")
+    await shop.settle()
+    assert await shop.pass_time(days=4) == [
+        "charge.failed",
+        "payment_intent.payment_failed",
+        "checkout.session.async_payment_failed",
+    ]
+    intent = await shop.stripe.v1.payment_intents.retrieve_async(
+        done.payment_intent, {"expand": ["latest_charge"]}
+    )
+    charge: Any = intent.latest_charge
+    assert (intent.status, charge.status, charge.paid) == ("requires_payment_method", "failed", False)
+    assert (await shop.stripe.v1.balance_transactions.list_async()).data == []
+
+
+async def test_a_bank_account_is_for_single_payments_only(shop: World) -> None:
+    session = await shop.session("subscription")
+    assert (await shop.enter(session, "000123456789")).status_code == 402

@@ -5,7 +5,7 @@ from typing import Literal
 
 from api.sandbox.problems import Doc, StripeProblem
 
-Behaviour = Literal["pays", "declines", "asks", "disputed", "fails_later", "at_once"]
+Behaviour = Literal["pays", "declines", "asks", "disputed", "fails_later", "at_once", "slow"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,14 @@ CARDS = {
             "pays, and is later disputed: not received",
         ),
         Card("4000000000000341", "fails_later", "generic_decline", "can be kept, but every charge fails"),
+        Card("000123456789", "slow", "", "is a bank account: pays after some days", "bank"),
+        Card(
+            "000222222227",
+            "slow",
+            "insufficient_funds",
+            "is a bank account: fails after some days",
+            "bank",
+        ),
     )
 }
 _NAMES = {

@@ -9,10 +9,9 @@ from api.sandbox.parameters import merged, metadata, text
 from api.sandbox.problems import Doc
 
 
-def record(desk: Desk, intent: Doc, method: Doc, error: Doc | None) -> Doc:
-    """Keep the outcome of an attempt on a card and report it."""
-    paid = error is None
-    card = method["card"]
+def record(desk: Desk, intent: Doc, method: Doc, error: Doc | None, *, pending: bool = False) -> Doc:
+    """Keep the outcome of an attempt and report it; of a bank debit the outcome is still to come."""
+    paid = error is None and not pending
     charge = desk.new(
         "charge",
         {
@@ -31,44 +30,16 @@ def record(desk: Desk, intent: Doc, method: Doc, error: Doc | None) -> Doc:
             "failure_message": error["message"] if error else None,
             "fraud_details": {},
             "metadata": dict(intent["metadata"]),
-            "outcome": {
-                "advice_code": None,
-                "network_advice_code": None,
-                "network_decline_code": None,
-                "network_status": "approved_by_network" if paid else "declined_by_network",
-                "reason": error.get("decline_code") if error else None,
-                "risk_level": "normal",
-                "risk_score": 1,
-                "seller_message": "Payment complete."
-                if paid
-                else "The bank did not return any further details with this decline.",
-                "type": "authorized" if paid else "issuer_declined",
-            },
+            "outcome": _outcome(error),
             "paid": paid,
             "payment_intent": intent["id"],
             "payment_method": method["id"],
-            "payment_method_details": {
-                "card": {
-                    "amount_authorized": intent["amount"] if paid else None,
-                    "brand": card["brand"],
-                    "checks": card["checks"],
-                    "country": card["country"],
-                    "exp_month": card["exp_month"],
-                    "exp_year": card["exp_year"],
-                    "fingerprint": card["fingerprint"],
-                    "funding": card["funding"],
-                    "last4": card["last4"],
-                    "network": card["brand"],
-                    "three_d_secure": None,
-                    "wallet": None,
-                },
-                "type": "card",
-            },
+            "payment_method_details": _details(method, intent["amount"] if paid else None),
             "receipt_email": intent["receipt_email"],
             "refunded": False,
             "statement_descriptor": intent["statement_descriptor"],
             "statement_descriptor_suffix": intent["statement_descriptor_suffix"],
-            "status": "succeeded" if paid else "failed",
+            "status": "pending" if pending else "succeeded" if paid else "failed",
             "transfer_group": intent["transfer_group"],
             "_card": method["_card"],
         }
@@ -86,15 +57,57 @@ def record(desk: Desk, intent: Doc, method: Doc, error: Doc | None) -> Doc:
             "transfer_data",
         ),
     )
-    desk.emit("charge.succeeded" if paid else "charge.failed", charge)
+    desk.emit(f"charge.{charge['status']}", charge)
     if paid:
-        # The bank keeps its own time: on a test clock the booking follows at once.
-        delay = 0 if desk.clock else desk.terms.balance_delay
-        desk.later(desk.instant + delay, "charge.book", charge["id"])
-        known = numbered(method["_card"])
-        if known is not None and known.behaviour == "disputed":
-            desk.later(desk.instant + desk.terms.dispute_delay, "charge.dispute", charge["id"])
+        follow_up(desk, charge)
     return charge
+
+
+def follow_up(desk: Desk, charge: Doc) -> None:
+    """Plan what comes after a success: the booking and, for some cards, a dispute."""
+    # The bank keeps its own time: on a test clock the booking follows at once.
+    delay = 0 if desk.clock else desk.terms.balance_delay
+    desk.later(desk.instant + delay, "charge.book", charge["id"])
+    known = numbered(charge["_card"])
+    if known is not None and known.behaviour == "disputed":
+        desk.later(desk.instant + desk.terms.dispute_delay, "charge.dispute", charge["id"])
+
+
+def _outcome(error: Doc | None) -> Doc:
+    said = "The bank did not return any further details with this decline." if error else "Payment complete."
+    return {
+        "advice_code": None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": "declined_by_network" if error else "approved_by_network",
+        "reason": error.get("decline_code") if error else None,
+        "risk_level": "normal",
+        "risk_score": 1,
+        "seller_message": said,
+        "type": "issuer_declined" if error else "authorized",
+    }
+
+
+def _details(method: Doc, authorized: int | None) -> Doc:
+    """Return what a charge remembers of the payment method that it was made with."""
+    kind = method["type"]
+    known = method[kind]
+    if kind == "us_bank_account":
+        kept = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number")
+        return {kind: {name: known[name] for name in kept} | {"payment_reference": None}, "type": kind}
+    kept = (
+        "brand",
+        "checks",
+        "country",
+        "exp_month",
+        "exp_year",
+        "fingerprint",
+        "funding",
+        "last4",
+        "wallet",
+    )
+    more = {"amount_authorized": authorized, "network": known["brand"], "three_d_secure": None}
+    return {kind: {name: known[name] for name in kept} | more, "type": kind}
 
 
 def book(desk: Desk, name: str) -> Doc:

@@ -28,6 +28,8 @@ class Outcome:
 
 def submit(desk: Desk, session: Doc, method: Doc) -> Outcome:
     """Pay, subscribe or keep the card, as the session asks."""
+    if method["type"] != "card" and session["mode"] != "payment":
+        return Outcome(refused="Here a bank account works for single payments only.")
     if session["mode"] == "setup":
         intent = desk.get("setup_intent", session["setup_intent"])
         return _kept(desk, session, setups.confirm(desk, intent, method))
@@ -73,11 +75,11 @@ def _kept(desk: Desk, session: Doc | None, intent: Doc) -> Outcome:
 def _paid(desk: Desk, session: Doc | None, intent: Doc) -> Outcome:
     if intent["status"] == "requires_action":
         return Outcome(confirm=intent["id"])
-    if intent["status"] != "succeeded":
+    if intent["status"] not in {"succeeded", "processing"}:
         return Outcome(refused=intent["last_payment_error"]["message"])
     if session is not None:
         more = {"payment_intent": intent["id"]} if session["mode"] == "payment" else {}
-        _complete(desk, session, "paid", more)
+        _complete(desk, session, "paid" if intent["status"] == "succeeded" else "unpaid", more)
     return Outcome()
 
 

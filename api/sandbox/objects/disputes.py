@@ -64,14 +64,7 @@ def open_against(desk: Desk, charge: Doc, reason: str = "fraudulent") -> Doc:
             "is_charge_refundable": False,
             "metadata": {},
             "payment_intent": charge["payment_intent"],
-            "payment_method_details": {
-                "card": {
-                    "brand": charge["payment_method_details"]["card"]["brand"],
-                    "case_type": "chargeback",
-                    "network_reason_code": "83",
-                },
-                "type": "card",
-            },
+            **_details(charge),
             "reason": reason,
             "status": "needs_response",
         },
@@ -92,6 +85,14 @@ def open_against(desk: Desk, charge: Doc, reason: str = "fraudulent") -> Doc:
     desk.save(_plain(dispute))
     desk.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
+
+
+def _details(charge: Doc) -> Doc:
+    card = charge["payment_method_details"].get("card")
+    if card is None:
+        return {}
+    shown = {"brand": card["brand"], "case_type": "chargeback", "network_reason_code": "83"}
+    return {"payment_method_details": {"card": shown, "type": "card"}}
 
 
 def close(desk: Desk, dispute: Doc, *, won: bool) -> Doc:

@@ -22,38 +22,59 @@ def make(desk: Desk, card: Card, given: Doc | None = None, *, expiry: tuple[int,
     given = given or {}
     billing = nothing("address", "email", "name", "phone", "tax_id") | (given.get("billing_details") or {})
     billing["address"] = nothing(*ADDRESS) | (billing["address"] or {})  # type: ignore[misc] # ADDRESS is a hash
+    kind, details = (
+        ("us_bank_account", _bank(card)) if card.behaviour == "slow" else ("card", _card(card, expiry))
+    )
     return desk.new(
         "payment_method",
         {
             "allow_redisplay": given.get("allow_redisplay") or "unspecified",
             "billing_details": billing,
-            "card": {
-                "brand": card.brand,
-                "checks": {
-                    "address_line1_check": None,
-                    "address_postal_code_check": None,
-                    "cvc_check": "fail" if card.reason == "incorrect_cvc" else "pass",
-                },
-                "country": "US",
-                "display_brand": card.brand,
-                "exp_month": expiry[0],
-                "exp_year": expiry[1],
-                "fingerprint": f"sandbox{card.number[-9:]}",
-                "funding": "credit",
-                "generated_from": None,
-                "last4": card.number[-4:],
-                "networks": {"available": [card.brand], "preferred": None},
-                "regulated_status": "unregulated",
-                "three_d_secure_usage": {"supported": True},
-                "wallet": None,
-            },
+            kind: details,
             "customer": None,
             "metadata": merged({}, given.get("metadata")),
-            "type": "card",
+            "type": kind,
             "_card": card.number,
             "_confirmed": False,
         },
     )
+
+
+def _card(card: Card, expiry: tuple[int, int]) -> Doc:
+    return {
+        "brand": card.brand,
+        "checks": {
+            "address_line1_check": None,
+            "address_postal_code_check": None,
+            "cvc_check": "fail" if card.reason == "incorrect_cvc" else "pass",
+        },
+        "country": "US",
+        "display_brand": card.brand,
+        "exp_month": expiry[0],
+        "exp_year": expiry[1],
+        "fingerprint": f"sandbox{card.number[-9:]}",
+        "funding": "credit",
+        "generated_from": None,
+        "last4": card.number[-4:],
+        "networks": {"available": [card.brand], "preferred": None},
+        "regulated_status": "unregulated",
+        "three_d_secure_usage": {"supported": True},
+        "wallet": None,
+    }
+
+
+def _bank(card: Card) -> Doc:
+    return {
+        "account_holder_type": "individual",
+        "account_type": "checking",
+        "bank_name": "STRIPE TEST BANK",
+        "financial_connections_account": None,
+        "fingerprint": f"sandbox{card.number[-9:]}",
+        "last4": card.number[-4:],
+        "networks": {"preferred": "ach", "supported": ["ach"]},
+        "routing_number": "110000000",
+        "status_details": {},
+    }
 
 
 def chosen(desk: Desk, name: str, param: str = "payment_method") -> Doc:

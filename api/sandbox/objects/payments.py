@@ -2,7 +2,7 @@
 
 from api.sandbox.desk import Desk, fresh, nothing
 from api.sandbox.listing import listed, searched
-from api.sandbox.objects import charges, customers, payment_methods
+from api.sandbox.objects import charges, customers, debits, payment_methods
 from api.sandbox.objects.cards import decline, declined, numbered
 from api.sandbox.operations import EXPAND, Operation, changed, retrieve
 from api.sandbox.parameters import (
@@ -120,6 +120,8 @@ def confirm(
         reason = "authentication_required"
     if reason is not None:
         return refuse(desk, intent, method, reason)
+    if card is not None and card.behaviour == "slow":
+        return debits.accept(desk, intent, method)
     if confirmed and intent["setup_future_usage"] == "off_session":
         method["_confirmed"] = True
         desk.save(method)
