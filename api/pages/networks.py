@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 
 from api.dependencies import Viewer
 from api.pages.rendering import page
-from coop.networks import networks
+from coop.networks import covenant, networks
 from coop.unit_of_work import Units
 
 
@@ -22,6 +22,7 @@ async def directory(
     del viewer
     async with units.read() as work:
         found = await networks.directory(work)
+        signed = await covenant.signed(work, [network.id for network in found])
     return page(
         "networks/directory.html",
         request,
@@ -31,6 +32,7 @@ async def directory(
                 "origin": network.origin,
                 "host": urlsplit(network.origin).netloc,
                 "since": network.created_at,
+                "version": signed.get(network.id),
             }
             for network in found
         ],

@@ -96,6 +96,7 @@ def environment(locale: str) -> Environment:
     catalogue: NullTranslations = translations(locale)
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
     # For words that come from elsewhere, such as the message of a refusal: looked up, never formatted.
+    made.filters["browser"] = browser
     made.filters["translate"] = lambda text: catalogue.gettext(text) if text else text
     return made
 
@@ -134,13 +135,30 @@ def day(instant: datetime | date, settings: Settings, locale: str) -> str:
     """Write the calendar day of `instant` in the co-op's time zone."""
     if isinstance(instant, datetime):
         instant = instant.astimezone(settings.zone).date()
-    return format_date(instant, format="long", locale=locale)
+    return format_date(instant, format="d MMMM y", locale=locale)
 
 
 def instant_text(moment: datetime, settings: Settings, locale: str) -> str:
     """Write an instant in the co-op's time zone, with the zone's name."""
     local = moment.astimezone(settings.zone)
     return f"{format_datetime(local, format='d MMMM y, HH:mm', locale=locale)} {local.tzname()}"
+
+
+def browser(user_agent: str) -> str:
+    """Name the browser and the system behind a User-Agent in a few words, or return it as it is."""
+    names = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+    systems = {
+        "Android": "Android",
+        "iPhone": "iPhone",
+        "iPad": "iPad",
+        "Windows": "Windows",
+        "Mac OS X": "macOS",
+    }
+    systems |= {"CrOS": "ChromeOS", "Linux": "Linux"}
+    # Each browser also claims to be those that come after it here.
+    name = next((name for mark, name in names.items() if mark in user_agent), None)
+    system = next((system for mark, system in systems.items() if mark in user_agent), None)
+    return ", ".join(filter(None, (name, system))) if name else user_agent
 
 
 @cache

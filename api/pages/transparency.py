@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from sqlalchemy import func, select
 
 from api.dependencies import Viewer
+from api.pages.clauses import KINDS
 from api.pages.languages import marked
 from api.pages.rendering import page
 from coop import policies
@@ -19,16 +20,6 @@ from coop.unit_of_work import Units
 
 A_YEAR = timedelta(days=365)
 
-LAW = {
-    "dues": marked("Dues"),
-    "pool": marked("Solidarity pool"),
-    "shares": marked("Revenue shares"),
-    "voting": marked("Voting"),
-    "terms": marked("Terms of membership"),
-    "covenant": marked("Covenant of the networks"),
-    "privacy": marked("Privacy"),
-    "admission": marked("Admission"),
-}
 ROLES: dict[RoleName, str] = {
     "steward": marked("Steward"),
     "treasurer": marked("Treasurer"),
@@ -55,7 +46,7 @@ async def transparency(
     return page(
         "about/transparency.html",
         request,
-        law=[(LAW[kind], version) for kind, version in law.items()],
+        law=[(KINDS[kind], version) for kind, version in law.items()],
         roles=[
             (name, holders[role], max(found.expires_at for found in held if found.role == role))
             for role, name in ROLES.items()

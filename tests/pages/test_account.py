@@ -45,7 +45,7 @@ async def test_a_member_sees_when_the_year_ends_and_what_it_cost(
     text = (await client.get("/account")).text
 
     assert "Nothing needs you now" in text
-    assert "March 2, 2027" in text
+    assert "2 March 2027" in text
     assert "$25" in text
 
 
@@ -61,7 +61,7 @@ async def test_the_end_of_the_year_is_spoken_of_in_its_last_month_only(
     text = (await client.get("/account")).text
 
     assert "What needs you now" in text
-    assert "Your year ends on March 2, 2027" in text
+    assert "Your year ends on 2 March 2027" in text
 
 
 async def test_a_network_is_listed_with_the_name_borne_there(client: httpx.AsyncClient, units: Units) -> None:

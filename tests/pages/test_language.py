@@ -1,6 +1,8 @@
 import httpx
 import pytest
 
+from api.pages.rendering import browser
+
 
 @pytest.fixture
 def engine_name() -> str:
@@ -49,3 +51,22 @@ async def test_no_page_carries_inline_script_or_style(client: httpx.AsyncClient)
     assert "<style" not in text
     assert " style=" not in text
     assert " onclick=" not in text
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox, Linux"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0",
+            "Edge, Windows",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1",
+            "Safari, iPhone",
+        ),
+        ("curl/8.1", "curl/8.1"),
+    ],
+)
+def test_a_browser_is_named_in_a_few_words(user_agent: str, name: str) -> None:
+    assert browser(user_agent) == name

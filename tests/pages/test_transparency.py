@@ -18,6 +18,7 @@ async def test_every_kind_of_law_is_named_with_the_act_behind_it(
 
 
 async def test_a_suspended_network_leaves_the_directory(units: Units, client: httpx.AsyncClient) -> None:
+    await cooperative.found(units)
     async with units.open() as work:
         meadow = await networks.register(work, kind="own", name="Meadow", origin="https://meadow.example")
         await networks.register(work, kind="own", name="Lantern", origin="https://lantern.example")
@@ -26,4 +27,5 @@ async def test_a_suspended_network_leaves_the_directory(units: Units, client: ht
     text = (await client.get("/networks")).text
 
     assert "Lantern" in text
+    assert "Signed the covenant, version 1." in text
     assert "Meadow" not in text
