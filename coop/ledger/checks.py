@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import BigInteger, and_, case, func, or_, select, type_coerce
 
-from coop import policies
 from coop.clock import local_date
 from coop.ledger import chart, sealer
 from coop.ledger.balances import LedgerBalance, natural, trial_balance
@@ -24,6 +23,8 @@ _OWED = (
     chart.VAT_PAYABLE,
 )
 _PAGE = 500
+WITHDRAWAL_DAYS = 14
+"""The least that the law of dues may say."""
 # As plain numbers: the sums of whole books may exceed what one amount of money may be.
 _MINOR = type_coerce(EntryPosting.amount, BigInteger)
 
@@ -78,8 +79,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...]
 
 
-async def run(work: UnitOfWork) -> Report:
-    """Check the books; give it a snapshot, so that all sums are of one moment."""
+async def run(work: UnitOfWork, *, withdrawal_days: int = WITHDRAWAL_DAYS) -> Report:
+    """Check the books; give it a snapshot, so that all sums are of one moment.
+
+    `withdrawal_days` is how long a new year can be given back, as the dues in force say.
+    """
     debits_credits = (
         await work.session.execute(
             select(
@@ -92,7 +96,7 @@ async def run(work: UnitOfWork) -> Report:
     postings, debits, credits_ = (int(value) for value in debits_credits)
     sums = await trial_balance(work)
     balances = {name: natural(name, amount).minor for name, amount in sums.items()}
-    cover = await _cover(work, balances)
+    cover = await _cover(work, balances, withdrawal_days)
     checks = (
         Check(
             name="trial_balance",
@@ -203,14 +207,14 @@ async def _policy_named(work: UnitOfWork) -> Check:
     )
 
 
-async def _cover(work: UnitOfWork, balances: dict[LedgerAccount, int]) -> Cover:
+async def _cover(work: UnitOfWork, balances: dict[LedgerAccount, int], days: int) -> Cover:
     def of(names: Sequence[str]) -> int:
         return sum(amount for name, amount in balances.items() if name in names)
 
     def under(root: str) -> int:
         return sum(amount for name, amount in balances.items() if name.startswith(root))
 
-    refundable = await _refundable(work, balances.get(chart.DEFERRED_DUES, 0))
+    refundable = await _refundable(work, balances.get(chart.DEFERRED_DUES, 0), days)
     return Cover(
         money=of(_MONEY),
         owed=of(_OWED) + under("Liabilities:Networks:") + refundable,
@@ -219,12 +223,8 @@ async def _cover(work: UnitOfWork, balances: dict[LedgerAccount, int]) -> Cover:
     )
 
 
-async def _refundable(work: UnitOfWork, deferred: int) -> int:
+async def _refundable(work: UnitOfWork, deferred: int, days: int) -> int:
     """Return the dues granted within the days of withdrawal, as far as they are still deferred."""
-    try:
-        days = (await policies.in_force(work, policies.Dues)).document.withdrawal_days
-    except policies.NotFounded:
-        return 0
     since = local_date(work.now, work.settings.zone) - dt.timedelta(days=days)
     granted = await work.session.scalar(
         select(func.coalesce(func.sum(_MINOR), 0))
