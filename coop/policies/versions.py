@@ -98,8 +98,12 @@ class Version(Generic[D]):
 
 def hash_of(document: Policy, *, number: int, replaces: str | None) -> str:
     """Return the SHA-256 that names a version; it covers the predecessor's, so that history cannot be rewritten."""
-    spelled = canonical({"document": document, "number": number, "replaces": replaces})
-    return hashlib.sha256(spelled).hexdigest()
+    return hashlib.sha256(spelled(document, number=number, replaces=replaces)).hexdigest()
+
+
+def spelled(document: Policy, *, number: int, replaces: str | None) -> bytes:
+    """Return the very bytes that `hash_of` hashes."""
+    return canonical({"document": document, "number": number, "replaces": replaces})
 
 
 async def in_force(work: UnitOfWork, kind: type[D]) -> Version[D]:
@@ -156,6 +160,16 @@ async def law(work: UnitOfWork) -> dict[str, Version[Document]]:
     )
     newest = {row.kind: row for row in rows}
     return {kind: _any(newest[kind]) for kind in KINDS if kind in newest}
+
+
+async def coming(work: UnitOfWork) -> list[Version[Document]]:
+    """Return what was decided and is not law yet, the soonest first."""
+    rows = await work.session.scalars(
+        select(PolicyVersion)
+        .where(PolicyVersion.effective_at > work.now)
+        .order_by(PolicyVersion.effective_at, PolicyVersion.number)
+    )
+    return [_any(row) for row in rows]
 
 
 async def adopt(
