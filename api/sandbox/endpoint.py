@@ -26,7 +26,7 @@ from api.sandbox.objects import (
     portal,
     refunds,
     setups,
-    subscriptions,
+    subscribing,
 )
 from api.sandbox.operations import EXPAND, Operation
 from api.sandbox.parameters import read
@@ -52,7 +52,7 @@ OPERATIONS: list[Operation] = [
         portal,
         refunds,
         setups,
-        subscriptions,
+        subscribing,
     )
     for operation in part.OPERATIONS
 ]

@@ -33,10 +33,11 @@ def _show(
     running = [
         one for one in desk.where("subscription", customer=customer["id"]) if one["status"] in billing.LIVING
     ]
+    own = next((one["default_payment_method"] for one in running), None)
     context = {
         "session": session,
         "subscriptions": [(one, billing.period(one)[1]) for one in running],
-        "method": desk.find(customers.default_method(customer)),
+        "method": desk.find(own or customers.default_method(customer)),
         "wrong": wrong,
         "given": given,
         "cards": CARDS.values(),
@@ -80,6 +81,8 @@ async def change(request: Ask, name: FromPath[str]) -> Response[Any]:
             )
         else:
             card, expiry, wrong = fields.card(given, desk.instant)
+            if card is not None and card.behaviour in {"declines", "slow"}:
+                wrong["number"] = "This one cannot be kept for later payments. Choose another."
             if card is None or wrong:
                 return _show(sandbox, desk, session, wrong, given)
             method = payment_methods.make(desk, card, expiry=expiry)

@@ -93,8 +93,8 @@ def _details(method: Doc, authorized: int | None) -> Doc:
     kind = method["type"]
     known = method[kind]
     if kind == "us_bank_account":
-        kept = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number")
-        return {kind: {name: known[name] for name in kept} | {"payment_reference": None}, "type": kind}
+        bank = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number")
+        return {kind: {name: known[name] for name in bank} | {"payment_reference": None}, "type": kind}
     kept = (
         "brand",
         "checks",
