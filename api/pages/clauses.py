@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 from api.pages.languages import marked
+from api.pages.rendering import money
 from coop.errors import Invalid
 from coop.money import Money
 from coop.settings import Settings
@@ -102,6 +103,15 @@ def typed(field: str, value: object, settings: Settings) -> str:
     return str(value)
 
 
+def shown(field: str, value: object, settings: Settings, locale: str) -> str:
+    """Write a value as it is read: $27, 60 %, more than 1/2 as >1/2."""
+    if field in AMOUNTS and isinstance(value, int):
+        return money(Money(value), settings, locale)
+    if field in AMOUNTS and isinstance(value, list | tuple):
+        return " · ".join(shown(field, item, settings, locale) for item in value)
+    return typed(field, value, settings)
+
+
 def read(field: str, text: str, old: object, settings: Settings) -> object:
     """Read what was typed for a field whose value was `old`; the law checks the bounds."""
     text = text.strip()
@@ -112,9 +122,9 @@ def read(field: str, text: str, old: object, settings: Settings) -> object:
     if isinstance(old, int):
         return _number(field, text, settings)
     if isinstance(old, list | tuple):
-        return [
-            _number(field, part.strip(), settings) for part in re.split(r"[;,]\s+|[;]", text) if part.strip()
-        ]
+        # A comma may be the decimal mark of an amount; between amounts a space follows it.
+        between = r";|,\s+" if field in AMOUNTS else r"[;,]"
+        return [_number(field, part.strip(), settings) for part in re.split(between, text) if part.strip()]
     if isinstance(old, dict):
         found = _MAJORITY.fullmatch(text)
         if not found:

@@ -14,7 +14,7 @@ from litestar.params import FromPath, URLEncodedBody
 from api.dependencies import AnyRequest, Viewer
 from api.pages import clauses
 from api.pages.entrance import onward, told
-from api.pages.rendering import page
+from api.pages.rendering import locale_of, page
 from coop.errors import NotFound
 from coop.governance import announcement, ballots, electorate, motions, roll
 from coop.governance.patches import Change
@@ -123,7 +123,7 @@ async def result(
         request,
         motion=motion,
         result=motion.result,
-        changes=written(proposed, settings),
+        changes=written(proposed, settings, locale_of(request)),
         utc=utc,
     )
 
@@ -167,7 +167,7 @@ async def show(
         card=rules,
         rule=motions.read_majority(rules.majority) if rules else None,
         voting=voting,
-        changes=written(proposed, request.app.state.settings),
+        changes=written(proposed, request.app.state.settings, locale_of(request)),
         used=used,
         entitled=entitled,
         mine=viewer is not None and viewer.account_id == motion.proposer_id,
@@ -184,11 +184,13 @@ async def show(
     )
 
 
-def written(changes: list[Change], settings: Settings) -> list[dict[str, object]]:
+def written(changes: list[Change], settings: Settings, locale: str) -> list[dict[str, object]]:
     """Return each change with its values as people write them; a long text by the lines that change."""
     found: list[dict[str, object]] = []
     for change in changes:
-        old, new = (clauses.typed(change.field, value, settings) for value in (change.old, change.new))
+        old, new = (
+            clauses.shown(change.field, value, settings, locale) for value in (change.old, change.new)
+        )
         long = max(len(old), len(new)) > LONG_TEXT
         lines = [
             line

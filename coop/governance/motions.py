@@ -237,11 +237,12 @@ async def draft(
     argument_for: str,
     kind: str | None = None,
     patch: dict[str, object] | None = None,
-    motion_class: Class = "ordinary",
+    motion_class: Literal["ordinary", "constitutional"] = "ordinary",
 ) -> Motion:
     """Write a motion down; with `kind` and `patch` it changes law by itself once it is carried.
 
-    The class of a change follows from the kind of law; only a motion without a change says its own.
+    The class of a change follows from the kind of law; only a motion without a change says its own. The charter is out of
+    reach of a single vote, so nobody can choose its class here.
     """
     await electorate.require(work, account_id)
     motion = Motion(

@@ -7,14 +7,14 @@ lapses during the vote keeps its vote; whoever joins during it waits for the nex
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, false, func, insert, literal, select, true
+from sqlalchemy import ForeignKey, delete, false, func, insert, literal, select, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
 from coop.governance import electorate
 from coop.governance.motions import Motion
 from coop.policies import Voting, documents
-from coop.unit_of_work import UnitOfWork
+from coop.unit_of_work import UnitOfWork, Units
 
 GROWTH_WINDOW = timedelta(days=30)
 """The roll is compared with what it would have been so long ago."""
@@ -87,6 +87,19 @@ async def awaiting(work: UnitOfWork, account_id: UUID) -> list[Motion]:
         .order_by(Motion.closes_at, Motion.id)
     )
     return list(await work.session.scalars(found))
+
+
+async def forget_due(units: Units) -> None:
+    """Forget who voted once a decision has taken effect, or would have; until then a count can be contested."""
+    async with units.open() as work:
+        done = select(Motion.id).where(
+            Motion.state.in_(["lost", "executed", "not_executed"]), Motion.effective_at <= work.now
+        )
+        await work.session.execute(
+            delete(RollEntry)
+            .where(RollEntry.motion_id.in_(done))
+            .execution_options(synchronize_session=False)
+        )
 
 
 async def _size(work: UnitOfWork, instant: datetime) -> int:

@@ -57,7 +57,7 @@ _TRIGGERS = (
     (
         "roll_sealed_out",
         "DELETE ON roll",
-        "(SELECT state FROM motions WHERE id = OLD.motion_id) <> 'open'",
+        "(SELECT state FROM motions WHERE id = OLD.motion_id) NOT IN ('open', 'lost', 'executed', 'not_executed')",
         "the roll is frozen",
     ),
 )

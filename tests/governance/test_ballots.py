@@ -161,6 +161,19 @@ async def test_a_dump_of_every_table_joins_no_ballot_to_a_person(units: Units, a
     assert await dump(units, "roll") == sorted(await dump(units, "roll"))
 
 
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+async def test_after_the_count_postgresql_cannot_tell_which_rows_were_written_together(
+    units: Units, assembly: Assembly
+) -> None:
+    motion = await assembly.open()
+    await assembly.vote(motion, "yes", "no", "abstain", "yes")
+    await assembly.count(motion)
+    async with units.read() as work:
+        for table in ("ballots", "roll"):
+            writers = await work.session.execute(text(f"SELECT DISTINCT xmin::text FROM {table}"))
+            assert len(writers.all()) == 1, table
+
+
 async def test_mixing_while_the_vote_is_open_loses_nobody(units: Units, assembly: Assembly) -> None:
     motion = await assembly.open()
     await cast(units, motion.id, assembly.members[3], "no")

@@ -1,11 +1,11 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from coop.clock import FixedClock
-from coop.governance import ballots, roll
+from coop.governance import ballots, outcome, roll
 from coop.governance.roll import RollEntry
 from coop.identity.accounts import Account
 from coop.membership.terms import Term
@@ -118,3 +118,32 @@ async def test_the_database_itself_keeps_the_roll_after_the_close(units: Units, 
     with pytest.raises(DBAPIError):
         async with units.open() as work:
             await work.session.execute(update(RollEntry).values(voted=True))
+
+
+async def test_a_roll_is_forgotten_once_its_decision_took_effect_and_not_before(
+    units: Units, assembly: Assembly
+) -> None:
+    motion = await assembly.open()
+    await assembly.vote(motion, "yes", "yes", "yes")
+    await assembly.count(motion)
+    await roll.forget_due(units)
+    assert len(await entries(units)) == 6
+
+    assembly.stand_at(motion, "effective_at")
+    await roll.forget_due(units)
+    assert len(await entries(units)) == 6
+    await outcome.execute_due(units)
+    await roll.forget_due(units)
+    assert await entries(units) == set()
+    assert (await assembly.get(motion.id)).roll_size == 6
+
+
+async def test_a_roll_cannot_be_thinned_out_before_the_decision_took_effect(
+    units: Units, assembly: Assembly
+) -> None:
+    motion = await assembly.open()
+    await assembly.vote(motion, "yes", "yes", "yes")
+    await assembly.count(motion)
+    with pytest.raises(DBAPIError):
+        async with units.open() as work:
+            await work.session.execute(delete(RollEntry))

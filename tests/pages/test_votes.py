@@ -103,8 +103,8 @@ async def test_the_whole_life_of_a_motion_from_the_form_to_the_price(
 
     text = (await client.get(path)).text
     for words in (
-        "25.00",
-        "27.00",
+        "$25",
+        "$27",
         "Costs.",
         "Too dear.",
         "at least 3 votes for",
@@ -125,13 +125,16 @@ async def test_the_whole_life_of_a_motion_from_the_form_to_the_price(
     clock.advance(timedelta(days=15))
     await outcome.close_due(units)
     text = (await client.get(f"{path}/result")).text
-    for words in ("3 of 4 votes for and against were for", "takes effect by itself", "27.00"):
+    for words in ("3 of 4 votes for and against were for", "takes effect by itself", "$27"):
         assert words in text, words
     clock.advance(timedelta(days=7))
     await outcome.execute_due(units)
     assert "It took effect" in (await client.get(f"{path}/result")).text
     async with units.read() as work:
         assert (await policies.in_force(work, Dues)).document.price == 2700
+    home = (await client.get("/")).text
+    assert "$27" in home
+    assert path in home
 
 
 async def test_the_list_tells_what_awaits_me(client: httpx.AsyncClient, assembly: Assembly) -> None:
@@ -229,6 +232,23 @@ async def test_every_kind_of_law_has_a_form_that_sends_back_what_the_law_says(
         assert answer.status_code == 400
         # Nothing was changed in the form, so nothing would change in the law.
         assert "That changes nothing" in answer.text or "name fields of this law" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "patch"),
+    [
+        ({"law-notice_days": "45,10"}, '{"notice_days":[45,10]}'),
+        ({"law-suggested": "5,00; 12,50"}, '{"suggested":[500,1250]}'),
+        ({"law-suggested": "5, 12.50, 30"}, '{"suggested":[500,1250,3000]}'),
+    ],
+)
+async def test_lists_are_read_however_people_write_them(
+    client: httpx.AsyncClient, units: Units, assembly: Assembly, typed: dict[str, str], patch: str
+) -> None:
+    await as_member(client, assembly, 0)
+    words = {"about": "dues", "title": "Lists", "text": "Words", "argument_for": "Why"}
+    assert (await client.post("/votes/propose", data=words | typed)).status_code == 303
+    assert (await motion(units)).patch == patch
 
 
 async def test_a_visitor_reads_every_motion_and_proposes_none(
