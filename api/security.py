@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from litestar import Request
+from litestar._parsers import parse_url_encoded_form_data
 from litestar.datastructures import State
 from litestar.datastructures.headers import MutableScopeHeaders
 from litestar.enums import ScopeType
@@ -138,7 +139,11 @@ class Security:
                 "This form was sent from another site. Open it here and send it again.",
             )
         else:
-            await self.app(scope, receive, send_with_headers)
+            try:
+                await self.app(scope, receive, send_with_headers)
+            finally:
+                # The framework remembers the last 1024 forms, with the passwords in them and however large they were.
+                parse_url_encoded_form_data.cache_clear()
 
 
 async def _plain(send: Send, status: HTTPStatus, code: str, detail: str) -> None:

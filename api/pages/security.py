@@ -13,7 +13,16 @@ from api.dependencies import AnyRequest, Viewer, require_recent
 from api.pages.entrance import address, onward, options, told
 from api.pages.rendering import page
 from coop.errors import Invalid
-from coop.identity import accounts, addresses, passkeys, passwords, recovery, sessions, throttle, verification
+from coop.identity import (
+    accounts,
+    addresses,
+    passkeys,
+    passwords,
+    recovery,
+    sessions,
+    throttle,
+    verification,
+)
 from coop.identity.passwords import Hasher
 from coop.settings import Settings
 from coop.unit_of_work import Units

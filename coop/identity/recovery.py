@@ -11,9 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
 from coop.errors import Invalid
-from coop.identity import accounts, links, sessions, throttle
+from coop.identity import accounts, letters, links, sessions, throttle
 from coop.identity.accounts import Account
-from coop.mail import Letter
 from coop.outbox import Event
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
@@ -64,18 +63,8 @@ async def send_link(work: UnitOfWork, event: RecoveryAsked) -> None:
     if account.erased_at is not None or await throttle.count(work, throttle.LETTERS.by(account.email)):
         return
     token = await links.make(work, "recover", account.id, account.email)
-    work.send(
-        Letter(
-            to=account.email,
-            subject=f"A way back into your account at {work.settings.name}",
-            body=(
-                f"Somebody, most likely you, asked for a new password for the account {account.handle} at "
-                f"{work.settings.name}.\n\nTo choose one, open this page within an hour:\n\n"
-                f"{work.settings.url('/recover/password?token=' + token)}\n\n"
-                "If it was not you, do nothing: your password stays as it is.\n"
-            ),
-        )
-    )
+    link = f"/recover/password?token={token}"
+    work.send(letters.written(letters.WAY_BACK, work.settings, account, to=account.email, link=link))
 
 
 async def by_link(work: UnitOfWork, token: str, *, password_digest: str) -> Account:
@@ -115,14 +104,8 @@ async def set_password(
     work.publish(CredentialsChanged(account_id=account.id))
     if account.email is not None and account.email_verified_at is not None:
         work.send(
-            Letter(
-                to=account.email,
-                subject=f"Your password at {work.settings.name} was changed",
-                body=(
-                    f"The password of the account {account.handle} at {work.settings.name} was changed, and every "
-                    "other browser was signed out.\n\nIf it was not you, get back in here and change it again:\n\n"
-                    f"{work.settings.url('/recover')}\n"
-                ),
+            letters.written(
+                letters.PASSWORD_CHANGED, work.settings, account, to=account.email, link="/recover"
             )
         )
 

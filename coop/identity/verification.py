@@ -5,9 +5,8 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 
 from coop.errors import Refused
-from coop.identity import accounts, links, throttle
+from coop.identity import accounts, letters, links, throttle
 from coop.identity.accounts import Account
-from coop.mail import Letter
 from coop.outbox import Event
 from coop.unit_of_work import UnitOfWork
 
@@ -34,18 +33,8 @@ async def ask(work: UnitOfWork, account: Account, address: str) -> None:
     if await throttle.count(work, throttle.LETTERS.by(address)):
         return
     token = await links.make(work, "verify", account.id, address)
-    work.send(
-        Letter(
-            to=address,
-            subject=f"Confirm your e-mail address for {work.settings.name}",
-            body=(
-                f"Somebody, most likely you, gave this address for the account {account.handle} at "
-                f"{work.settings.name}.\n\nTo confirm it, open this page within a day:\n\n"
-                f"{work.settings.url('/verify-email?token=' + token)}\n\n"
-                "If it was not you, do nothing: without your confirmation nothing more will be sent here.\n"
-            ),
-        )
-    )
+    link = f"/verify-email?token={token}"
+    work.send(letters.written(letters.CONFIRM, work.settings, account, to=address, link=link))
 
 
 async def confirm(work: UnitOfWork, token: str) -> Account:
@@ -63,15 +52,6 @@ async def confirm(work: UnitOfWork, token: str) -> Account:
     # A link to the mailbox that was left behind must not open the account.
     await links.void(work, account.id, "recover")
     if former is not None and former != proof.address:
-        work.send(
-            Letter(
-                to=former,
-                subject=f"Your e-mail address at {work.settings.name} was changed",
-                body=(
-                    f"The account {account.handle} at {work.settings.name} has another e-mail address now. "
-                    "This one will get no more letters.\n\nIf it was not you, write to the stewards at once.\n"
-                ),
-            )
-        )
+        work.send(letters.written(letters.MOVED, work.settings, account, to=former))
     work.publish(EmailVerified(account_id=account.id))
     return account

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from litestar._parsers import parse_url_encoded_form_data
 from sqlalchemy import event, func, select
 
 from coop.clock import FixedClock
@@ -332,3 +333,31 @@ async def test_what_people_type_stays_text(client: httpx.AsyncClient) -> None:
     answer = await sign_in(client, "true", "123456789012345")
 
     assert re.search(r'value="true"', answer.text)
+
+
+async def test_no_form_is_remembered_with_the_password_in_it(client: httpx.AsyncClient, units: Units) -> None:
+    await register(units)
+
+    await sign_in(client)
+
+    assert parse_url_encoded_form_data.cache_info().currsize == 0
+
+
+async def test_signing_in_takes_few_statements(client: httpx.AsyncClient, units: Units) -> None:
+    await register(units)
+    opened: Units = client._transport.app.state.units  # type: ignore[attr-defined]  # the ASGI transport
+    statements: list[str] = []
+
+    def keep(_c: object, _k: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
+    for engine in (opened.reader, opened.writer):
+        event.listen(engine.sync_engine, "before_cursor_execute", keep)
+
+    assert (await sign_in(client)).status_code == 303
+
+    told_the_time = [statement for statement in statements if "clock_offset" in statement]
+    counted = [statement for statement in statements if "attempts" in statement]
+    rest = [s for s in statements if s not in told_the_time + counted and not s.startswith("BEGIN")]
+    assert len(counted) == 5
+    assert [statement.split()[0] for statement in rest] == ["SELECT", "SELECT", "INSERT"]
