@@ -1,0 +1,123 @@
+"""The question that networks ask most: is this person a member?"""
+
+import json
+from http import HTTPStatus
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.dependencies import AnyRequest
+from api.v1 import conditional
+from api.v1.answers import Batch, BatchAnswer, EntitlementAnswer, SubjectText
+from api.v1.bearer import SCOPE, asking_network, network_only
+from api.v1.problems import problems
+from coop.errors import Invalid
+from coop.membership import entitlements
+from coop.networks import links
+from coop.unit_of_work import UnitOfWork, Units
+
+CACHE = "private, max-age=5"
+"""Seconds by which an answer may lag; a lapsed member is refused well within a minute."""
+
+_SECURITY = [{"networkToken": [SCOPE]}]
+_REFUSALS = problems(
+    HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+)
+
+
+class BadSubject(Invalid):
+    """A subject is the `sub` of an ID Token: letters, digits, hyphens and underscores."""
+
+    code = "bad_subject"
+
+
+class DuplicateKey(Invalid):
+    """A key stands twice in one JSON object; say what you mean once."""
+
+    code = "duplicate_key"
+
+
+@get(
+    "/entitlements/{subject:str}",
+    operation_id="getEntitlement",
+    summary="Ask about one member",
+    tags=["Entitlements"],
+    guards=[network_only],
+    security=_SECURITY,
+    responses=_REFUSALS,
+)
+async def one(
+    request: AnyRequest, subject: FromPath[str], units: NamedDependency[Units]
+) -> Response[EntitlementAnswer]:
+    """Tell whether the bearer of a subject is a member.
+
+    Somebody whom this network does not know, or who cut it off, is answered like anybody without a membership.
+    """
+    try:
+        msgspec.convert(subject, SubjectText)
+    except msgspec.ValidationError as error:
+        raise BadSubject(field="subject") from error
+    async with units.read() as work:
+        (found,) = await _answers(work, asking_network(request), (subject,))
+    return conditional.answer(request, found, cache=CACHE, vary="Authorization")
+
+
+async def refuse_duplicate_keys(request: AnyRequest) -> None:
+    """Refuse what two readers could understand differently; the decoder would silently take the last."""
+
+    def once(pairs: list[tuple[str, object]]) -> None:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise DuplicateKey
+
+    try:
+        json.loads(await request.body(), object_pairs_hook=once)
+    except ValueError as error:
+        # No JSON, no Unicode, or a number of more digits than Python will read.
+        raise Invalid("The body is not JSON that this service reads.") from error
+
+
+@post(
+    "/entitlements",
+    operation_id="getEntitlements",
+    summary="Ask about up to a thousand members",
+    tags=["Entitlements"],
+    status_code=HTTPStatus.OK,
+    guards=[network_only],
+    before_request=refuse_duplicate_keys,
+    security=_SECURITY,
+    responses=_REFUSALS,
+)
+async def many(
+    request: AnyRequest, data: JSONBody[Batch], units: NamedDependency[Units]
+) -> Response[BatchAnswer]:
+    """Answer for each subject, in the order asked."""
+    async with units.read() as work:
+        found = await _answers(work, asking_network(request), data.subjects)
+    return Response(
+        BatchAnswer(entitlements=found), headers={"Cache-Control": CACHE, "Vary": "Authorization"}
+    )
+
+
+async def _answers(
+    work: UnitOfWork, network_id: UUID, subjects: tuple[str, ...]
+) -> tuple[EntitlementAnswer, ...]:
+    accounts = await links.accounts_behind(work, network_id, subjects)
+    # Asked also when nobody is known, so that the time tells nothing either.
+    known = await entitlements.of_many(work, list(accounts.values()))
+    return tuple(
+        EntitlementAnswer(
+            subject=subject,
+            membership=held.membership,
+            membership_until=held.until,
+            entitlements=held.entitlements,
+            groups=held.groups,
+        )
+        for subject in subjects
+        for held in (known[accounts[subject]] if subject in accounts else entitlements.NONE,)
+    )
+
+
+routes = [one, many]

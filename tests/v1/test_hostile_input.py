@@ -1,0 +1,123 @@
+import json
+
+import httpx
+from litestar import Litestar
+
+from tests.v1.conftest import Lagoon
+
+DEEP = b'{"subjects":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+BODIES = {
+    "deep arrays": DEEP,
+    "deep objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "deep and unclosed": b"[" * 500_000,
+    "invalid UTF-8": b'{"subjects":["\xff\xfe"]}',
+    "NUL": b'{"subjects":["\x00"]}',
+    "escaped NUL": b'{"subjects":["\\u0000"]}',
+    "a lone surrogate": b'{"subjects":["\\ud800"]}',
+    "encoded surrogate": b'{"subjects":["\xed\xa0\x80"]}',
+    "a huge number": b'{"subjects":[' + b"9" * 10_000 + b"]}",
+    "an exponent": b'{"subjects":[1e400]}',
+    "NaN": b'{"subjects":[NaN]}',
+    "duplicate keys": b'{"subjects":["a"],"subjects":["b"]}',
+    "duplicate keys further in": b'{"subjects":["a"],"x":{"y":1,"y":2}}',
+    "20,000 fields": json.dumps({f"field{n}": n for n in range(20_000)}).encode(),
+    "an unknown field": b'{"subjects":["a"],"admin":true}',
+    "nothing": b"",
+    "null": b"null",
+    "a number": b"1",
+    "a list": b"[]",
+    "no subjects": b'{"subjects":[]}',
+    "a subject of spaces": b'{"subjects":["  "]}',
+    "a path": b'{"subjects":["../../etc/passwd"]}',
+    "SQL": b'{"subjects":["\' OR 1=1 --"]}',
+    "no JSON at all": b"subjects=a",
+    "a byte order mark": b'\xef\xbb\xbf{"subjects":["a"]}',
+    "UTF-16": '{"subjects":["a"]}'.encode("utf-16"),
+}
+
+
+async def test_every_hostile_body_is_a_clear_400(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    headers = lagoon.headers | {"Content-Type": "application/json"}
+    answers = {
+        name: await client.post("/v1/entitlements", headers=headers, content=body)
+        for name, body in BODIES.items()
+    }
+
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(BODIES, 400)
+    assert {answer.headers["content-type"] for answer in answers.values()} == {"application/problem+json"}
+
+
+async def test_a_body_of_12_megabytes_is_refused(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    answer = await client.post("/v1/entitlements", headers=lagoon.headers, content=b"x" * 12_000_000)
+
+    assert answer.status_code == 413
+
+
+async def test_an_endless_body_without_a_length_is_refused(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    sent = 0
+
+    async def endless() -> object:
+        nonlocal sent
+        while True:
+            sent += 100_000
+            yield b"x" * 100_000
+
+    answer = await client.post("/v1/entitlements", headers=lagoon.headers, content=endless())
+
+    assert answer.status_code == 413
+    assert sent < 5_000_000
+
+
+PATHS = (
+    "/v1/entitlements/%00",
+    "/v1/entitlements/%ff%fe",
+    "/v1/entitlements/%ed%a0%80",
+    "/v1/entitlements/" + "a" * 5_000,
+    "/v1/entitlements/..%2f..%2fetc",
+    "/v1/entitlements/%27%20OR%201=1",
+    "/v1/policies/%00",
+    "/v1/policies/%ff",
+    "/v1/motions/not-a-uuid",
+    "/v1/motions/%00",
+    "/v1/motions/00000000-0000-0000-0000-000000000000",
+)
+
+
+async def test_every_hostile_path_is_a_clear_refusal(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    answers = {path: await client.get(path, headers=lagoon.headers) for path in PATHS}
+
+    assert {
+        path: answer.status_code for path, answer in answers.items() if answer.status_code not in {400, 404}
+    } == {}
+    assert {answer.headers["content-type"] for answer in answers.values()} == {"application/problem+json"}
+
+
+async def test_a_foreign_host_header_reaches_no_url(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    del lagoon
+    for path in ("/v1/openapi.json", "/v1/motions/not-a-uuid", "/v1/networks", "/nowhere"):
+        answer = await client.get(path, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+        assert "evil.example" not in answer.text + str(answer.headers)
+
+
+async def test_a_method_that_is_not_offered_is_a_405(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    statuses = {
+        method: (await client.request(method, "/v1/entitlements", headers=lagoon.headers)).status_code
+        for method in ("PUT", "DELETE", "PATCH", "TRACE")
+    }
+
+    assert set(statuses.values()) == {405}
+
+
+async def test_headers_that_are_no_text_are_refused(client: httpx.AsyncClient, app: Litestar) -> None:
+    del app
+    answer = await client.get("/v1/entitlements/x", headers=[(b"Authorization", b"Bearer \xff\xfe\x00")])
+
+    assert answer.status_code == 401
+
+
+async def test_a_hostile_etag_is_no_match(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    answer = await client.get(
+        "/v1/networks", headers=lagoon.headers | {"If-None-Match": ',,W/,"' + "x" * 5_000}
+    )
+
+    assert answer.status_code == 200

@@ -1,0 +1,91 @@
+"""The OpenAPI document and the service agree: generated requests, good and bad, find no difference and no fault of ours."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from litestar import Litestar
+from schemathesis import Case, GenerationMode
+
+from coop.unit_of_work import Units
+from tests.v1.conftest import Lagoon, member
+
+EXAMPLES = 25
+"""Of each kind for each operation: half a minute in all."""
+
+bounded = hypothesis_settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Litestar) -> AsyncIterator[str]:
+    """Serve the application on a free loopback port, as in production, in this very loop."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listener])
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server.should_exit = True
+
+
+def examine(description: dict[str, object], origin: str, headers: dict[str, str]) -> int:
+    """Let schemathesis make requests from `description` and judge every answer; return how many it made."""
+    made = 0
+    schema = schemathesis.openapi.from_dict(description)
+    for operation in schema.get_all_operations():
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            described = operation.ok()
+            if mode is GenerationMode.NEGATIVE and not (described.path_parameters or described.body):
+                # There is nothing that could be wrong.
+                continue
+
+            @bounded
+            @given(case=described.as_strategy(generation_mode=mode))
+            def judge(case: Case) -> None:
+                nonlocal made
+                made += 1
+                case.call_and_validate(base_url=origin, headers=headers)
+
+            judge()
+    return made
+
+
+@pytest.mark.filterwarnings("default")
+async def test_the_document_is_true(
+    app: Litestar, client: httpx.AsyncClient, units: Units, lagoon: Lagoon
+) -> None:
+    await member(units, lagoon.network_id, "robin")
+    description = (await client.get("/v1/openapi.json")).json()
+
+    async with serving(app) as origin:
+        made = await anyio.to_thread.run_sync(examine, description, origin, lagoon.headers)
+
+    assert made > EXAMPLES
+
+
+async def test_the_document_is_openapi_3_1_with_an_id_and_refusals_for_each_operation(
+    client: httpx.AsyncClient,
+) -> None:
+    description = (await client.get("/v1/openapi.json")).json()
+
+    operations = [operation for path in description["paths"].values() for operation in path.values()]
+    assert description["openapi"].startswith("3.1")
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        refusals = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+        assert refusals
+        assert all("application/problem+json" in answer["content"] for answer in refusals.values())
