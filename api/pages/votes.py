@@ -18,6 +18,7 @@ from api.pages.rendering import locale_of, page
 from coop.errors import NotFound
 from coop.governance import announcement, ballots, electorate, motions, roll
 from coop.governance.patches import Change
+from coop.governance.tally import read_majority
 from coop.policies import Voting, in_force
 from coop.settings import Settings
 from coop.unit_of_work import Units
@@ -165,7 +166,7 @@ async def show(
         status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         motion=motion,
         card=rules,
-        rule=motions.read_majority(rules.majority) if rules else None,
+        rule=read_majority(rules.majority) if rules else None,
         voting=voting,
         changes=written(proposed, request.app.state.settings, locale_of(request)),
         used=used,

@@ -22,9 +22,8 @@ from coop.governance.motions import (
     NotYours,
     freezes_at,
     get,
-    write_majority,
 )
-from coop.governance.tally import rule_of
+from coop.governance.tally import rule_of, write_majority
 from coop.policies import KINDS, PolicyConflict, Voting, check_together, history, in_force
 from coop.unit_of_work import UnitOfWork
 

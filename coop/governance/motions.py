@@ -9,16 +9,19 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text, select, update
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
 from coop.errors import Invalid, NotAllowed, NotFound, Refused
 from coop.governance import electorate, patches
-from coop.governance.tally import CLASS_OF_KIND, Class, Result, Verdict
-from coop.policies import Majority, Voting, check_together, in_force
+from coop.governance.tally import CLASS_OF_KIND, Class, Result, Verdict, read_majority
+from coop.policies import Voting, check_together, in_force
 from coop.unit_of_work import UnitOfWork, new_id
+
+MOST_DRAFTS = 5
+"""How many motions of one member may lie before the others at a time."""
 
 LONGEST_TITLE = 120
 LONGEST_TEXT = 20_000
@@ -26,16 +29,6 @@ LONGEST_ARGUMENT = 1_500
 """Characters; arguments for and against have the same room."""
 
 State = Literal["draft", "discussion", "open", "carried", "lost", "executed", "not_executed", "withdrawn"]
-STATES: tuple[State, ...] = (
-    "draft",
-    "discussion",
-    "open",
-    "carried",
-    "lost",
-    "executed",
-    "not_executed",
-    "withdrawn",
-)
 
 
 class NoSuchMotion(NotFound):
@@ -72,6 +65,12 @@ class NotYours(NotAllowed):
     """Only the member who proposed this motion may do that."""
 
     code = "not_your_motion"
+
+
+class TooManyDrafts(Refused):
+    """Five of your motions lie before the members already; withdraw one or wait for it to be decided."""
+
+    code = "too_many_drafts"
 
 
 class Motion(Base):
@@ -191,17 +190,6 @@ class Act:
     path: str
 
 
-def write_majority(majority: Majority) -> str:
-    """Spell a majority in one word: `>1/2`, `>=3/5`."""
-    return f"{'>' if majority.strict else '>='}{majority.numerator}/{majority.denominator}"
-
-
-def read_majority(text: str) -> Majority:
-    """Read what `write_majority` wrote."""
-    numerator, _, denominator = text.lstrip(">=").partition("/")
-    return Majority(numerator=int(numerator), denominator=int(denominator), strict=">=" not in text)
-
-
 async def get(work: UnitOfWork, motion_id: UUID) -> Motion:
     """Return a motion as the database has it now, or refuse."""
     motion = await work.session.get(Motion, motion_id, populate_existing=True)
@@ -245,6 +233,12 @@ async def draft(
     reach of a single vote, so nobody can choose its class here.
     """
     await electorate.require(work, account_id)
+    # Two drafts sent at the same instant may make six: this bounds attention, not money or votes.
+    waiting = select(func.count()).where(
+        Motion.proposer_id == account_id, Motion.state.in_(["draft", "discussion"])
+    )
+    if (await work.session.scalar(waiting) or 0) >= MOST_DRAFTS:
+        raise TooManyDrafts
     motion = Motion(
         title=_line(title),
         text=_words(text, LONGEST_TEXT, "text"),

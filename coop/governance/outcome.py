@@ -14,7 +14,7 @@ from coop.errors import CoopError
 from coop.governance import ballots, roll, tally
 from coop.governance.announcement import read_card, unchanged
 from coop.governance.events import MotionClosed, PolicyChanged
-from coop.governance.motions import Motion, State, read_majority, write_majority
+from coop.governance.motions import Motion, State
 from coop.policies import adopt
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -56,7 +56,7 @@ async def close(work: UnitOfWork, motion_id: UUID) -> bool:
         roll=card.roll_size,
         # The rule is the one on the card, whatever the voting policy says by now.
         rule=tally.Rule(
-            majority=read_majority(card.majority),
+            majority=tally.read_majority(card.majority),
             quorum_root=card.quorum_root,
             quorum_share=card.quorum_share,
         ),
@@ -70,7 +70,7 @@ async def close(work: UnitOfWork, motion_id: UUID) -> bool:
             votes_against=result.votes_against,
             abstained=result.abstained,
             quorum=result.quorum,
-            majority=write_majority(result.majority),
+            majority=tally.write_majority(result.majority),
             verdict=result.verdict,
         )
     )

@@ -97,6 +97,17 @@ class Result:
                 return f"Lost: {self.votes_for} of {decided} votes for and against were for; {asked} {part} was asked."
 
 
+def write_majority(majority: Majority) -> str:
+    """Spell a majority in one word: `>1/2`, `>=3/5`."""
+    return f"{'>' if majority.strict else '>='}{majority.numerator}/{majority.denominator}"
+
+
+def read_majority(text: str) -> Majority:
+    """Read what `write_majority` wrote."""
+    numerator, _, denominator = text.lstrip(">=").partition("/")
+    return Majority(numerator=int(numerator), denominator=int(denominator), strict=">=" not in text)
+
+
 def rule_of(voting: Voting, motion_class: Class) -> Rule:
     """Return the rule that the voting policy sets for a class of motions."""
     majority = {

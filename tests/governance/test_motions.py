@@ -9,11 +9,12 @@ from sqlalchemy.exc import DBAPIError
 from coop import policies
 from coop.clock import FixedClock
 from coop.errors import NotAllowed
-from coop.governance import announcement, motions, patches
+from coop.governance import announcement, electorate, motions, patches
 from coop.governance.motions import Motion
+from coop.governance.tally import CLASS_OF_KIND
 from coop.policies import BadPolicy, Dues, PolicyConflict
 from coop.unit_of_work import Units
-from tests.governance.conftest import Assembly
+from tests.governance.conftest import Assembly, join
 
 
 async def test_a_draft_is_seconded_by_others_before_it_is_discussed(units: Units, assembly: Assembly) -> None:
@@ -87,6 +88,19 @@ async def test_a_motion_without_fitting_words_is_refused(
     async with units.open() as work:
         with pytest.raises(motions.BadMotion):
             await motions.draft(work, assembly.members[0], title=title, text=text, argument_for="Because.")
+
+
+async def test_nobody_buries_the_others_in_drafts(units: Units, assembly: Assembly) -> None:
+    drafts = [await assembly.draft(patch={"price": 2600 + n}) for n in range(motions.MOST_DRAFTS)]
+    with pytest.raises(motions.TooManyDrafts):
+        await assembly.draft()
+    async with units.open() as work:
+        await motions.withdraw(work, drafts[0], assembly.members[0])
+    await assembly.draft()
+
+
+def test_every_kind_of_law_belongs_to_a_class() -> None:
+    assert set(CLASS_OF_KIND) == set(policies.KINDS)
 
 
 async def test_the_kind_of_law_decides_the_class(assembly: Assembly) -> None:
@@ -202,6 +216,20 @@ async def test_two_announcements_at_once_open_one_vote(assembly: Assembly) -> No
         assembly.announce(motion_id), assembly.announce(motion_id), return_exceptions=True
     )
     assert sorted(type(answer).__name__ for answer in answers) == ["Motion", "MotionMoved"]
+
+
+async def test_who_could_not_vote_neither_proposes_nor_seconds_nor_argues(
+    units: Units, assembly: Assembly
+) -> None:
+    motion_id = await assembly.draft()
+    async with units.open() as work:
+        newcomer = await join(work, "newcomer", days_ago=29)
+        with pytest.raises(electorate.NotEntitled):
+            await motions.draft(work, newcomer, title="T", text="W", argument_for="A")
+        with pytest.raises(electorate.NotEntitled):
+            await motions.second(work, motion_id, newcomer)
+        with pytest.raises(electorate.NotEntitled):
+            await motions.argue_against(work, motion_id, newcomer, "No")
 
 
 async def test_an_act_of_law_is_told_by_the_title_of_its_motion(units: Units, assembly: Assembly) -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from api.pages import clauses
 from coop import policies
 from coop.clock import FixedClock
 from coop.governance import ballots, outcome, roll
@@ -249,6 +250,12 @@ async def test_lists_are_read_however_people_write_them(
     words = {"about": "dues", "title": "Lists", "text": "Words", "argument_for": "Why"}
     assert (await client.post("/votes/propose", data=words | typed)).status_code == 303
     assert (await motion(units)).patch == patch
+
+
+def test_every_field_of_law_has_a_name_for_people() -> None:
+    for kind in policies.KINDS.values():
+        assert set(kind.__struct_fields__) <= set(clauses.LABELS), kind
+    assert set(clauses.KINDS) == set(policies.KINDS)
 
 
 async def test_a_visitor_reads_every_motion_and_proposes_none(
