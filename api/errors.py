@@ -108,8 +108,10 @@ def refuse(request: AnyRequest, error: errors.CoopError) -> Response[bytes]:
         )
     status = status_of(error)
     headers = {}
-    if isinstance(error, (errors.TooMany, errors.Unavailable)):
-        headers["Retry-After"] = str(error.retry_after)
+    # Too many, unavailable, and a conflict that passes by itself (coop.billing.operations.InFlight).
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, select
 
 from api.app import create_app
 from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
+from api.sandbox.webhooks import sign
 from coop import ledger
 from coop.billing import checkout
 from coop.billing.checkout import Purpose, Wish
@@ -33,7 +34,7 @@ from coop.unit_of_work import Units
 from tests.conftest import Postbox
 from tests.cooperative import found
 from tests.people import register, signed_in
-from tests.sandbox.conftest import served
+from tests.sandbox.conftest import Sink, served
 
 AT_ONCE = Terms(balance_delay=0, dispute_delay=0, delivery_delays=(60, 120))
 WORKS = "4242424242424242"
@@ -99,6 +100,30 @@ class Till:
             await self.sandbox.settle()
         return url
 
+    @contextlib.asynccontextmanager
+    async def withheld(self) -> AsyncIterator[Sink]:
+        """Catch the webhooks that are sent meanwhile, rather than deliver them."""
+        sink, usual = Sink(), self.sandbox.transport
+        self.sandbox.transport = httpx.ASGITransport(sink)
+        try:
+            yield sink
+        finally:
+            self.sandbox.transport = usual
+
+    async def told(self, body: bytes, signature: str) -> httpx.Response:
+        """Post a webhook as Stripe would."""
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url=self.units.settings.issuer
+        ) as client:
+            return await client.post(
+                "/hooks/stripe", content=body, headers={"Stripe-Signature": signature, "Accept": "*/*"}
+            )
+
+    def signed(self, body: bytes, *, secret: str | None = None, ahead: int = 0) -> str:
+        """Sign a webhook."""
+        stamp = int(self.clock.wall().timestamp()) + ahead
+        return sign(body, [secret or self.units.settings.stripe_webhook_secret], stamp)
+
     async def state(self, account: Account) -> str:
         """Return a person's standing."""
         async with self.units.read() as work:
@@ -133,6 +158,20 @@ class Till:
         """Count rows."""
         async with self.units.read() as work:
             return len(list(await work.session.scalars(select(model).where(*conditions))))
+
+    async def endow(self, cents: int = 10_000) -> None:
+        """Give the co-op a reserve, on which losses can fall."""
+        async with self.units.open() as work:
+            await ledger.post(
+                work,
+                source="manual",
+                external_id=uuid4().hex,
+                description="The founders' reserve",
+                postings=[
+                    ledger.debit(ledger.BANK, Money(cents)),
+                    ledger.credit(ledger.RESERVE, Money(cents)),
+                ],
+            )
 
     async def sponsor(self, cents: int, handle: str = "grace") -> Account:
         """Have somebody fill the pool."""

@@ -43,8 +43,8 @@ class Dispute(Base):
 
 async def apply(work: UnitOfWork, state: DisputeState) -> bool:
     """Book a dispute as far as it has come, each step once and in order; false if there was nothing to do."""
-    if state.status == "warning" or state.payment is None:
-        # An inquiry moves no money.
+    if state.status == "warning" or not state.withdrawn or state.payment is None:
+        # An inquiry moves no money, and a dispute is told of before it does.
         return False
     payment = await of_gateway(work, state.payment)
     if payment is None:

@@ -142,6 +142,8 @@ class DisputeState(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     payment: str | None
     status: Literal["warning", "open", "won", "lost"]
+    withdrawn: bool
+    """The money, and the fee, have been taken from our balance."""
     amount: Money
     fee: Money
     fee_returned: Money

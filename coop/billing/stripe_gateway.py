@@ -406,6 +406,7 @@ def _dispute(found: stripe.Dispute) -> DisputeState:
         id=found.id,
         payment=_id(found.payment_intent),
         status=_CLOSED_DISPUTES.get(found.status, "open"),
+        withdrawn=bool(found.balance_transactions),
         amount=Money(found.amount),
         fee=sum((fee for fee in fees if fee > ZERO), ZERO),
         fee_returned=-sum((fee for fee in fees if fee < ZERO), ZERO),

@@ -250,7 +250,7 @@ async def begin(work: UnitOfWork, place: Place) -> bool:
         person=await ledger.references.of(work, place.account_id),
     )
     term = await terms.begin(work, place.account_id, dues=dues)
-    place.term_id = term.id
+    await note_term(work, place.id, term.id)
     account = await work.session.get_one(Account, place.account_id)
     if account.email is not None:
         work.send(

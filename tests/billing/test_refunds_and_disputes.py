@@ -1,0 +1,241 @@
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from api.sandbox import Fault, Terms
+from api.sandbox.objects import disputes as at_stripe
+from coop.billing import reconciliation, withdrawal
+from coop.billing.disputes import Dispute, DisputeOpen
+from coop.billing.payments import Payment
+from coop.billing.refunds import Refund
+from coop.billing.withdrawal import TooLateToWithdraw
+from coop.identity.accounts import Account
+from coop.ledger import MEMBER_CREDIT, POOL
+from coop.money import Money
+from tests.till import Till
+
+DISPUTED = "4000000000000259"
+
+
+async def withdraw(till: Till, account: Account, key: str | None = None) -> str:
+    return await withdrawal.withdraw(till.units, till.gateway, account_id=account.id, key=key or uuid4().hex)
+
+
+async def test_on_day_fourteen_everything_comes_back(till: Till) -> None:
+    ada = await till.person()
+    await till.pay(ada, automatic=True)
+    till.clock.advance(timedelta(days=13, hours=23, minutes=59))
+
+    await withdraw(till, ada)
+    await till.sandbox.settle()
+
+    assert await till.state(ada) == "none"
+    # The fee of the charge is not given back by the processor: operations bears it.
+    assert await till.books() == {"Stripe": -103, "Fees": 103}
+    till.clock.advance(timedelta(days=400))
+    await till.sandbox.settle()
+    assert await till.count(Payment) == 1
+
+
+async def test_on_day_fifteen_it_is_too_late(till: Till) -> None:
+    ada = await till.person()
+    await till.pay(ada)
+    till.clock.advance(timedelta(days=14))
+
+    with pytest.raises(TooLateToWithdraw):
+        await withdraw(till, ada)
+
+    assert await till.state(ada) == "active"
+
+
+async def test_withdrawing_twice_gives_back_once(till: Till) -> None:
+    ada = await till.person()
+    await till.pay(ada)
+
+    first = await withdraw(till, ada, "one-withdrawal")
+    again = await withdraw(till, ada, "one-withdrawal")
+    with pytest.raises(TooLateToWithdraw):
+        await withdraw(till, ada)
+
+    assert first == again
+    assert await till.count(Refund) == 1
+
+
+async def test_who_withdrew_can_join_again_the_same_day(till: Till) -> None:
+    ada = await till.person()
+    await till.pay(ada)
+    await withdraw(till, ada)
+    await till.sandbox.settle()
+
+    await till.pay(ada)
+
+    assert await till.state(ada) == "active"
+    assert await till.count(Payment) == 2
+
+
+async def test_a_surplus_that_was_given_on_comes_from_the_reserve(till: Till) -> None:
+    await till.endow()
+    ada, bob = await till.person(), await till.person("bob")
+    await till.pay(ada, 7500)
+    assert (await till.ask(bob)).state == "begun"
+    carol = await till.person("carol")
+    assert (await till.ask(carol, 500)).state == "offered"
+
+    await withdraw(till, ada)
+    await till.sandbox.settle()
+
+    books = await till.books()
+    # Of the 50.00 beyond the price, 25.00 began Bob's year and 20.00 is kept for Carol: 5.00 was free.
+    assert (books.get("Pool", 0), books["Reserve"], books["DeferredDues"]) == (0, 5500, 2500)
+    assert await till.state(bob) == "active"
+
+
+async def test_a_sponsored_year_can_be_given_back_like_any_other(till: Till) -> None:
+    await till.sponsor(2500)
+    ada = await till.person()
+    await till.ask(ada)
+
+    await withdraw(till, ada)
+
+    assert await till.state(ada) == "none"
+    assert await till.balance(POOL) == 2500
+
+
+async def test_a_part_payer_gets_their_part_and_the_pool_its_own(till: Till) -> None:
+    await till.sponsor(1500)
+    ada = await till.person()
+    await till.pay(ada, 1000)
+
+    await withdraw(till, ada)
+    await till.sandbox.settle()
+
+    assert await till.balance(POOL) == 1500
+    assert await till.count(Refund, Refund.amount == Money(1000), Refund.state == "sent") == 1
+
+
+@pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=2)])
+async def test_a_refund_whose_answer_was_lost_is_sent_once(till: Till, later: timedelta) -> None:
+    ada = await till.person()
+    await till.pay(ada)
+    async with till.withheld():
+        await till.sandbox.arm(Fault(kind="unanswered", match="/v1/refunds", times=2))
+        await withdraw(till, ada)
+        await till.sandbox.settle()
+    assert await till.state(ada) == "none"
+    assert await till.balance(MEMBER_CREDIT) == 2500
+
+    till.clock.advance(later)
+    await reconciliation.run(till.units, till.gateway)
+
+    assert await till.balance(MEMBER_CREDIT) == 0
+    assert len(await till.sandbox.run(lambda desk: desk.where("refund"))) == 1
+
+
+async def test_a_refund_made_in_stripes_dashboard_is_found(till: Till) -> None:
+    await till.endow()
+    ada = await till.person()
+    await till.pay(ada)
+    async with till.withheld():
+        async with till.units.read() as work:
+            payment = (await work.session.scalars(Payment.__table__.select())).first()
+            row = await work.session.get(Payment, payment)
+        assert row is not None
+        await till.gateway.refund(
+            operation=uuid4(), age=timedelta(0), payment=row.gateway_id, amount=Money(700)
+        )
+        await till.sandbox.settle()
+
+    await reconciliation.run(till.units, till.gateway)
+    await reconciliation.run(till.units, till.gateway)
+
+    books = await till.books()
+    assert (books["Reserve"], books["Stripe"]) == (9300, 2397 - 700)
+    assert await till.state(ada) == "active"
+
+
+async def disputed(till: Till, account: Account, cents: int = 2500, **more: str) -> str:
+    await till.endow()
+    till.sandbox.terms = Terms(balance_delay=0, dispute_delay=60, delivery_delays=(60,))
+    await till.pay(account, cents, card=DISPUTED, **more)  # type: ignore[arg-type]  # purposes are words
+    till.clock.advance(timedelta(minutes=2))
+    await till.sandbox.settle()
+    rows = await till.sandbox.run(lambda desk: desk.where("dispute"))
+    return str(rows[0]["id"])
+
+
+async def test_a_dispute_is_booked_when_it_opens_and_the_year_runs_on(till: Till) -> None:
+    ada = await till.person()
+    await disputed(till, ada)
+
+    assert await till.books() == {
+        "Disputed": 2500,
+        "DisputeFees": 1500,
+        "Fees": 103,
+        "Stripe": -1603,
+        "DeferredDues": 2500,
+        "Bank": 10_000,
+        "Reserve": 10_000,
+    }
+    assert await till.state(ada) == "active"
+    with pytest.raises(TooLateToWithdraw):
+        await withdraw(till, ada)
+
+
+@pytest.mark.parametrize("won", [True, False])
+async def test_a_dispute_ends_on_the_reserve_or_back_with_us(till: Till, *, won: bool) -> None:
+    ada = await till.person()
+    name = await disputed(till, ada)
+
+    await till.sandbox.run(lambda desk: at_stripe.close(desk, desk.get("dispute", name), won=won))
+    await till.sandbox.settle()
+
+    books = await till.books()
+    assert "Disputed" not in books
+    assert books["Reserve"] == (10_000 if won else 7500)
+    assert books["Stripe"] == (2500 - 1603 if won else -1603)
+    assert await till.count(Dispute, Dispute.state == ("won" if won else "lost")) == 1
+    assert await till.state(ada) == "active"
+
+
+async def test_while_a_dispute_is_open_no_new_year_begins(till: Till) -> None:
+    ada = await till.person()
+    await disputed(till, ada)
+    till.clock.advance(timedelta(days=350))
+
+    with pytest.raises(DisputeOpen):
+        await till.begin(ada)
+
+
+async def test_a_sponsors_dispute_takes_no_place_back(till: Till) -> None:
+    grace, bob = await till.person("grace"), await till.person("bob")
+    await till.ask(bob)
+    name = await disputed(till, grace, purpose="sponsor")
+    assert await till.state(bob) == "active"
+
+    await till.sandbox.run(lambda desk: at_stripe.close(desk, desk.get("dispute", name), won=False))
+    await till.sandbox.settle()
+
+    assert await till.state(bob) == "active"
+    assert (await till.books())["Reserve"] == 7500
+
+
+async def test_with_every_webhook_lost_the_hourly_job_finds_it_all(till: Till) -> None:
+    await till.endow()
+    ada, bob = await till.person(), await till.person("bob")
+    till.sandbox.terms = Terms(balance_delay=30, dispute_delay=60, delivery_delays=(60,))
+    async with till.withheld():
+        await till.enter(await till.begin(ada))
+        await till.enter(await till.begin(bob), DISPUTED)
+        till.clock.advance(timedelta(minutes=10))
+        await till.sandbox.settle()
+
+    assert "DeferredDues" not in await till.books()
+    await reconciliation.run(till.units, till.gateway)
+
+    assert (await till.state(ada), await till.state(bob)) == ("active", "active")
+    books = await till.books()
+    assert (books["DeferredDues"], books["Disputed"], books["Stripe"]) == (5000, 2500, 2397 - 1603)
+    before = books
+    await reconciliation.run(till.units, till.gateway)
+    assert await till.books() == before
