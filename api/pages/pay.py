@@ -23,6 +23,7 @@ from coop.billing import checkout
 from coop.billing.checkout import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.gateway import Gateway, GatewayAway, NotVisible
 from coop.errors import Invalid
+from coop.governance import motions
 from coop.membership import standing, terms
 from coop.membership.standing import Standing
 from coop.money import ZERO, Money, apportion
@@ -210,6 +211,7 @@ async def _ask(
 ) -> Response[bytes]:
     async with units.read() as work:
         offer = await _offer(work, viewer.account_id)
+        source = await motions.title_of_act(work, offer.dues.act)
     plain = units.settings.money.plain
     price = Money(offer.dues.document.price)
     kept = offer.place.contribution if offer.place is not None and offer.place.state == "offered" else None
@@ -225,6 +227,7 @@ async def _ask(
         status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         form_targets=hosted(units.settings),
         offer=offer,
+        source=source,
         price=price,
         kept=kept,
         presets=[(plain(amount), amount) for amount in suggested],
