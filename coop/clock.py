@@ -15,9 +15,13 @@ class Clock(Protocol):
     """Where the time comes from; `coop.unit_of_work` freezes it once for each transaction."""
 
     movable: bool
+    """Whether business time may run ahead; the database then holds by how much."""
 
     def wall(self) -> datetime:
         """Return the present instant, aware, in UTC."""
+
+    def business(self, wall: datetime, ahead: timedelta) -> datetime:
+        """Return the business time at `wall`, when the database says that it runs `ahead`."""
 
 
 class SystemClock:
@@ -28,6 +32,10 @@ class SystemClock:
     def wall(self) -> datetime:
         """Return the present instant, aware, in UTC."""
         return datetime.now(UTC)  # noqa: TID251 - this is the one place that reads the clock
+
+    def business(self, wall: datetime, ahead: timedelta) -> datetime:
+        """Return `wall`, moved ahead where a demo may be."""
+        return wall + ahead
 
 
 class MovableClock(SystemClock):
@@ -49,9 +57,26 @@ class FixedClock:
         """Return the instant at which this clock stands."""
         return self.instant
 
+    def business(self, wall: datetime, ahead: timedelta) -> datetime:
+        """Return `wall`, moved ahead."""
+        return wall + ahead
+
     def advance(self, by: timedelta) -> None:
         """Move both times forward by `by`."""
         self.instant += by
+
+
+class PastClock(SystemClock):
+    """Wall time as it is, business time wherever it is put: a demo's past is lived through under it."""
+
+    def __init__(self, instant: datetime):
+        """Begin business time at `instant`."""
+        self.instant = instant.astimezone(UTC)
+
+    def business(self, wall: datetime, ahead: timedelta) -> datetime:
+        """Return the instant at which business time was put."""
+        del wall, ahead
+        return self.instant
 
 
 def monotonic() -> float:

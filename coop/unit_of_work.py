@@ -119,10 +119,10 @@ class Units:
 
     async def _freeze(self, session: AsyncSession) -> UnitOfWork:
         wall = self.clock.wall()
-        now = wall
+        ahead = timedelta(0)
         if self.clock.movable:
-            now += timedelta(seconds=await session.scalar(select(ClockOffset.seconds)) or 0)
-        return UnitOfWork(session, self.settings, now, wall)
+            ahead = timedelta(seconds=await session.scalar(select(ClockOffset.seconds)) or 0)
+        return UnitOfWork(session, self.settings, self.clock.business(wall, ahead), wall)
 
 
 def new_id() -> UUID:

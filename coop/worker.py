@@ -5,7 +5,7 @@ commit together with the mark that says so. Effects outside (letters) happen at 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -16,11 +16,18 @@ import structlog
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from coop.billing import reconciliation, refunds, renewals, subscriptions
 from coop.billing.gateway import Gateway
 from coop.fetching import Fetcher
+from coop.governance import ballots, letters, outcome
+from coop.identity import housekeeping
+from coop.ledger import sealer
 from coop.mail import Letter, Mailer
+from coop.membership import renewal
+from coop.money import Money
 from coop.networks import announcements, deliveries
 from coop.outbox import Event, OutboxMessage, Scheduled, read
+from coop.sponsorship import gifts, places
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
 LEASE = timedelta(seconds=60)
@@ -51,18 +58,35 @@ class Worker:
     jobs: Sequence[Job] = ()
     handlers: Mapping[type[Event], Sequence[Handler]] = field(default_factory=dict)
     errands: Sequence[Callable[[], Awaitable[int]]] = ()
-    """Calls on other people's servers: each at a pace of its own, since a slow one must not hold up the rest."""
+    """What goes on all the time beside the outbox, like deliveries; each finds its own due work."""
     idle: float = 0.5
     """Seconds to rest when there was nothing to do."""
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        async with anyio.create_task_group() as group:
-            for errand in (self.step, *self.errands):
-                group.start_soon(self._repeat, errand)
+        """Work until cancelled; a fault is logged and outlived, since nobody is watching at night.
 
-    async def _repeat(self, errand: Callable[[], Awaitable[int]]) -> None:
-        """Do one thing over and over; a fault is logged and outlived, since nobody is watching at night."""
+        The outbox, the errands and the jobs go on beside one another: a network that answers slowly must not delay
+        a letter.
+        """
+        async with anyio.create_task_group() as group:
+            for errand in self._everything():
+                group.start_soon(self._for_ever, errand)
+
+    async def drain(self) -> int:
+        """Work until nothing is due, and return how much was done; for tests and for `coop work --once`."""
+        done = 0
+        while did := await self.step():
+            done += did
+        return done
+
+    async def step(self) -> int:
+        """Do one batch of the outbox, every errand and every due job once."""
+        return sum([await errand() for errand in self._everything()])
+
+    def _everything(self) -> Sequence[Callable[[], Awaitable[int]]]:
+        return [self._outbox, *self.errands, *(partial(self._run, job) for job in self.jobs)]
+
+    async def _for_ever(self, errand: Callable[[], Awaitable[int]]) -> None:
         while True:
             try:
                 did = await errand()
@@ -72,20 +96,10 @@ class Worker:
             if not did:
                 await anyio.sleep(self.idle)
 
-    async def drain(self) -> int:
-        """Work until nothing is due, and return how much was done; for tests and for `coop clock advance`."""
-        done = 0
-        while did := sum([await errand() for errand in (self.step, *self.errands)]):
-            done += did
-        return done
-
-    async def step(self) -> int:
-        """Do one batch of the outbox and every due job once."""
+    async def _outbox(self) -> int:
         did = 0
         for row in await self._claim():
             did += await self._carry_out(row)
-        for job in self.jobs:
-            did += await self._run(job)
         return did
 
     async def _claim(self) -> Sequence[OutboxMessage]:
@@ -159,24 +173,48 @@ class Worker:
 
 def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
     """Return a worker that knows every job and every handler of the cooperative."""
-    del gateway
-    pause = timedelta(seconds=1) if units.settings.demo else timedelta(minutes=5)
-    jobs: dict[str, Callable[[], Awaitable[object]]] = {
-        "webhooks.forget_old": partial(deliveries.forget_old, units),
-    }
+    often, now_and_then, hourly = timedelta(seconds=5), timedelta(minutes=1), timedelta(hours=1)
+    jobs: tuple[Job, ...] = (
+        Job("seal_books", often, partial(sealer.seal_due, units)),
+        Job("close_votes", often, partial(outcome.close_due, units)),
+        Job("execute_motions", often, partial(outcome.execute_due, units)),
+        Job("grant_places", now_and_then, partial(places.grant_due, units)),
+        Job("send_refunds", now_and_then, partial(refunds.send_due, units, gateway)),
+        Job("stop_renewals", now_and_then, partial(subscriptions.carry_out_due, units, gateway)),
+        Job("announce_motions", now_and_then, partial(letters.announce_due, units)),
+        Job("lapse", now_and_then, partial(renewal.lapse_due, units)),
+        Job("remind_of_renewal", hourly, partial(renewal.remind_due, units, planned)),
+        Job("keep_gaps", hourly, partial(renewals.keep_gaps, units)),
+        Job("return_gifts", hourly, partial(gifts.return_due, units)),
+        Job("remind_voters", hourly, partial(letters.remind_due, units)),
+        Job("mix_ballots", hourly, partial(ballots.mix_open, units)),
+        Job("reconcile", hourly, partial(reconciliation.run, units, gateway)),
+        Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
+        Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),
+    )
+    if units.settings.demo:
+        # A demo's year passes in a moment, and somebody is watching.
+        jobs = tuple(replace(job, every=min(job.every, timedelta(seconds=2))) for job in jobs)
     return Worker(
         units,
         mailer,
-        jobs=[Job(name, pause, run) for name, run in jobs.items()],
+        jobs=jobs,
         handlers={event: (handler,) for event, handler in announcements.handlers.items()},
-        errands=[partial(_deliver, units)],
+        errands=(partial(deliver, units),),
         idle=0.2 if units.settings.demo else 0.5,
     )
 
 
-async def _deliver(units: Units) -> int:
+async def deliver(units: Units) -> int:
+    """Send the webhooks that are due."""
     async with Fetcher(units.settings) as fetcher:
         return await deliveries.deliver_due(units, fetcher)
+
+
+async def planned(work: UnitOfWork, account_id: UUID) -> Money | None:
+    """Return what an automatic renewal will charge, for the letter that announces it."""
+    subscription = await subscriptions.renewing(work, account_id)
+    return None if subscription is None else subscription.amount
 
 
 async def hasten(work: UnitOfWork) -> None:

@@ -1,11 +1,16 @@
 """`coop serve`: serve the cooperative over HTTP."""
 
+import contextlib
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
+import anyio
 import click
+import httpx
 import uvicorn
 from litestar import Litestar
+from litestar.types import ASGIApp
 
 from api.app import create_app
 from coop import logs
@@ -67,13 +72,21 @@ def mailer_of(settings: Settings) -> Mailer:
     return Mailbox(make_engine(settings.database_url, "writer"), SystemClock())
 
 
-def server(app: Litestar, *, host: str, port: int, trust_proxy: str = "127.0.0.1") -> uvicorn.Server:
+def server(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    trust_proxy: str = "127.0.0.1",
+    lifespan: Literal["auto", "off"] = "auto",
+) -> uvicorn.Server:
     """Return an HTTP server for `app` that keeps quiet about itself."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
+            lifespan=lifespan,
             access_log=False,
             log_level="warning",
             server_header=False,
@@ -84,3 +97,14 @@ def server(app: Litestar, *, host: str, port: int, trust_proxy: str = "127.0.0.1
             h11_max_incomplete_event_size=32 * 1024,
         )
     )
+
+
+async def answering(url: str) -> None:
+    """Wait until `url` answers."""
+    async with httpx.AsyncClient() as client:
+        for _ in range(600):
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get(url, timeout=2)).is_success:
+                    return
+            await anyio.sleep(0.05)
+    raise Unavailable(f"{url} does not answer")
