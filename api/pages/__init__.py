@@ -5,6 +5,7 @@ from litestar.types import ControllerRouterHandler
 from api.pages import (
     about,
     account,
+    books,
     connected,
     gifts,
     home,
@@ -30,6 +31,7 @@ from api.pages import (
 routes: list[ControllerRouterHandler] = [
     *about.routes,
     *account.routes,
+    *books.routes,
     *connected.routes,
     *gifts.routes,
     *home.routes,

@@ -1,8 +1,6 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,8 +12,8 @@ from coop.money import Money
 from coop.policies import Dues
 from coop.unit_of_work import Units
 from tests.cooperative import found
+from tests.ledger.oracle import bean_check
 
-BEAN_CHECK = Path(sys.executable).with_name("bean-check")
 HOSTILE = 'A "gift"\\ of\nmany words; ^link #tag'
 
 
@@ -38,11 +36,6 @@ async def trade(units: Units, entries: int) -> None:
                 policy_version=dues.id,
                 person=person,
             )
-
-
-def bean_check(text: str, path: Path) -> subprocess.CompletedProcess[str]:
-    path.write_text(text, encoding="utf-8")
-    return subprocess.run([BEAN_CHECK, path], capture_output=True, text=True, check=False)
 
 
 async def test_bean_check_accepts_the_books(units: Units, tmp_path: Path) -> None:
