@@ -108,7 +108,7 @@ class Desk:
     def get(self, kind: str, name: str, param: str = "id") -> Doc:
         """Return the object of a kind with this id, or refuse as Stripe does."""
         doc = self.find(name)
-        if doc is None or doc["object"] != kind:
+        if doc is None or doc["object"] != kind or doc.get("deleted"):
             raise no_such(kind.replace(".", " ").replace("_", " "), name, param)
         return doc
 

@@ -220,10 +220,11 @@ def _read_one(raw: "str | Form", shape: Shape, param: str) -> object:
     if isinstance(shape, list):
         if not all(key.isascii() and key.isdigit() for key in raw):
             raise StripeProblem("Invalid array", param=param)
-        return [
+        values = [
             _read_one(raw[key], shape[0], f"{param}[{key}]")
             for key in sorted(raw, key=lambda key: int(key[:9]))
         ]
+        return [value for value in values if value is not None]
     return read(raw, shape, param)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.sandbox.conftest import World
+from tests.sandbox.conftest import KEY, World
 
 INLINE = "line_items[0][quantity]=1&line_items[0][price_data][currency]=usd&line_items[0][price_data][product_data][name]=x"
 CHECKOUT = f"mode=payment&success_url=https://a.example/&{INLINE}&line_items[0][price_data][unit_amount]="
@@ -147,3 +147,17 @@ async def test_an_operation_is_found_again_by_its_metadata(shop: World) -> None:
     assert [intent.metadata["operation"] for intent in found.data] == ["op-2"]
     with pytest.raises(stripe.InvalidRequestError):
         await shop.stripe.v1.payment_intents.search_async({"query": "') OR 1=1 --"})
+
+
+async def test_what_was_deleted_cannot_be_used_again(counter: World) -> None:
+    made = (await counter.post("/v1/products", "name=a&id=year")).json()["id"]
+    assert (await counter.post("/v1/products", "name=a&id=year")).json()["error"][
+        "code"
+    ] == "resource_already_exists"
+    headers = {"Authorization": f"Bearer {KEY}"}
+    assert (await counter.browser.delete(f"{counter.url}/v1/products/{made}", headers=headers)).json()[
+        "deleted"
+    ]
+    assert (await counter.get(f"/v1/products/{made}")).status_code == 404
+    answer = await counter.post("/v1/prices", f"currency=usd&unit_amount=100&product={made}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "resource_missing")

@@ -61,6 +61,8 @@ _LONGEST = {"day": 1095, "week": 156, "month": 36, "year": 3}
 def make_product(desk: Desk, params: Doc) -> Doc:
     """Keep a product and report it."""
     need(params, "name")
+    if desk.find(params.get("id")):
+        raise StripeProblem("Product already exists.", code="resource_already_exists", param="id")
     fields: Doc = {
         "active": True,
         "default_price": None,
@@ -172,9 +174,14 @@ def _create_price(desk: Desk, params: Doc) -> Doc:
     return make_price(desk, params)
 
 
+def _given(params: Doc) -> Doc:
+    """Return what an update changes: names and states cannot be unset."""
+    return {key: value for key, value in params.items() if value is not None or key not in {"active", "name"}}
+
+
 def _update_product(desk: Desk, params: Doc, name: str) -> Doc:
     product = desk.get("product", name)
-    fields = {key: value for key, value in params.items() if key != "expand"} | {"updated": desk.now}
+    fields = _given(params) | {"updated": desk.now}
     fields["metadata"] = merged(product["metadata"], params.get("metadata"))
     if params.get("default_price"):
         desk.get("price", params["default_price"], "default_price")
@@ -183,7 +190,7 @@ def _update_product(desk: Desk, params: Doc, name: str) -> Doc:
 
 def _update_price(desk: Desk, params: Doc, name: str) -> Doc:
     price = desk.get("price", name)
-    fields = {key: value for key, value in params.items() if key != "expand"}
+    fields = _given(params)
     fields["metadata"] = merged(price["metadata"], params.get("metadata"))
     return changed(desk, price, fields, "price.updated")
 

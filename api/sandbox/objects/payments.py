@@ -303,7 +303,13 @@ OPERATIONS = [
         "POST",
         "/v1/payment_intents/{}",
         _update,
-        EXPAND | _PLAIN | {"payment_method": text, "receipt_email": text, "setup_future_usage": text},
+        EXPAND
+        | _PLAIN
+        | {
+            "payment_method": text,
+            "receipt_email": text,
+            "setup_future_usage": _CONFIRM["setup_future_usage"],
+        },
     ),
     Operation("POST", "/v1/payment_intents/{}/confirm", _confirm, EXPAND | _CONFIRM),
     Operation(
