@@ -12,7 +12,7 @@ from api.dependencies import Viewer
 from api.pages.rendering import page
 from coop import policies
 from coop.governance import roll
-from coop.identity import accounts
+from coop.identity import accounts, recovery
 from coop.membership import standing, terms
 from coop.membership.standing import Standing
 from coop.money import Money
@@ -48,6 +48,7 @@ async def account(
         place = await places.open_place(work, signed_in.account_id)
         votes = await roll.awaiting(work, signed_in.account_id)
         uses = await _uses(work, signed_in)
+        locked_out = await recovery.lacking(work, known)
         now = work.now
     return page(
         "account/home.html",
@@ -57,6 +58,7 @@ async def account(
         year=term,
         price=Money(dues.document.price),
         ending=_ending(stands, now),
+        no_way_back=locked_out,
         place=place,
         votes=votes,
         networks=uses,

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -55,8 +56,10 @@ class RecoveryCode(Base):
     used_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
-async def send_link(work: UnitOfWork, event: RecoveryAsked) -> None:
+async def send_link(work: UnitOfWork, event: Event) -> None:
     """Send a way back in to whoever is meant, if their e-mail address is verified (carried out by the worker)."""
+    if not isinstance(event, RecoveryAsked):
+        return
     account = await accounts.by_name(work, event.name)
     if account is None or account.email is None or account.email_verified_at is None:
         return
@@ -65,6 +68,9 @@ async def send_link(work: UnitOfWork, event: RecoveryAsked) -> None:
     token = await links.make(work, "recover", account.id, account.email)
     link = f"/recover/password?token={token}"
     work.send(letters.written(letters.WAY_BACK, work.settings, account, to=account.email, link=link))
+
+
+handlers: dict[type[Event], Callable[[UnitOfWork, Event], Awaitable[None]]] = {RecoveryAsked: send_link}
 
 
 async def by_link(work: UnitOfWork, token: str, *, password_digest: str) -> Account:

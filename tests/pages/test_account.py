@@ -40,7 +40,7 @@ async def test_a_member_sees_when_the_year_ends_and_what_it_cost(
     client: httpx.AsyncClient, units: Units
 ) -> None:
     await cooperative.found(units)
-    await _year(units, await people.signed_in_client(client, units))
+    await _year(units, await people.signed_in_client(client, units, email="ada@example.org"))
 
     text = (await client.get("/account")).text
 
@@ -105,3 +105,15 @@ async def test_a_vote_that_waits_for_the_member_is_on_their_page_until_it_is_cas
 
     assert f'href="/votes/{motion.id}"' in asked
     assert f'href="/votes/{motion.id}"' not in done
+
+
+async def test_whoever_has_no_way_back_in_is_asked_to_make_one(
+    client: httpx.AsyncClient, units: Units
+) -> None:
+    await cooperative.found(units)
+    await people.signed_in_client(client, units)
+    assert "Make recovery codes" in (await client.get("/account")).text
+
+    await client.post("/account/security/codes")
+
+    assert "Make recovery codes" not in (await client.get("/account")).text

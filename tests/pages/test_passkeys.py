@@ -16,6 +16,12 @@ from tests.people import register, signed_in_client
 
 
 @pytest.fixture
+def engine_name() -> str:
+    """Look at pages on SQLite; tests/identity runs what stands behind them on both engines."""
+    return "sqlite"
+
+
+@pytest.fixture
 def settings(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, issuer="http://localhost:8000")
 

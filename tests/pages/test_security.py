@@ -19,6 +19,12 @@ NEW = "seven lanterns over the old harbour"
 HTML = {"Accept": "text/html"}
 
 
+@pytest.fixture
+def engine_name() -> str:
+    """Look at pages on SQLite; tests/identity runs what stands behind them on both engines."""
+    return "sqlite"
+
+
 async def last_token(units: Units) -> str:
     async with units.read() as work:
         payloads = await work.session.scalars(
