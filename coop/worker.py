@@ -20,7 +20,7 @@ from coop.billing import reconciliation, refunds, renewals, subscriptions
 from coop.billing.gateway import Gateway
 from coop.fetching import Fetcher
 from coop.governance import ballots, letters, outcome
-from coop.identity import housekeeping
+from coop.identity import housekeeping, recovery
 from coop.ledger import sealer
 from coop.mail import Letter, Mailer
 from coop.membership import renewal
@@ -199,7 +199,9 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         units,
         mailer,
         jobs=jobs,
-        handlers={event: (handler,) for event, handler in announcements.handlers.items()},
+        handlers={
+            event: (handler,) for event, handler in (announcements.handlers | recovery.handlers).items()
+        },
         errands=(partial(deliver, units),),
         idle=0.2 if units.settings.demo else 0.5,
     )
