@@ -14,6 +14,7 @@ from litestar.params import FromPath, URLEncodedBody
 from api.dependencies import AnyRequest, Viewer
 from api.pages import clauses
 from api.pages.entrance import onward, told
+from api.pages.prose import prose
 from api.pages.rendering import locale_of, page
 from coop.errors import NotFound
 from coop.governance import announcement, ballots, electorate, motions, roll
@@ -165,6 +166,7 @@ async def show(
         request,
         status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         motion=motion,
+        prose=prose,
         card=rules,
         rule=read_majority(rules.majority) if rules else None,
         voting=voting,

@@ -1,8 +1,9 @@
-"""Letters about votes: one announcement to everybody on the roll, one reminder to those who have not voted.
+"""Letters about votes, in the reader's language: one announcement to everybody on the roll, one reminder to those who have not voted.
 
 Only verified addresses are written to. The reminder knows who has voted, never how.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +15,69 @@ from coop.governance.roll import RollEntry
 from coop.identity.accounts import Account
 from coop.mail import Letter
 from coop.unit_of_work import UnitOfWork, Units
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One letter in one language."""
+
+    subject: str
+    body: str
+
+
+OPENED = {
+    "en": Words(
+        subject="A vote has opened: {title}",
+        body=(
+            "A motion has been put to the vote, and you are on its roll:\n\n{title}\n\n"
+            "You can vote until {deadline}:\n\n{link}\n\n"
+            "Its words and rules are frozen; the fingerprint of its rule card is\n{hash}"
+        ),
+    ),
+    "pl": Words(
+        subject="Otwarto głosowanie: {title}",
+        body=(
+            "Wniosek poddano pod głosowanie i jesteś na jego liście:\n\n{title}\n\n"
+            "Możesz głosować do {deadline}:\n\n{link}\n\n"
+            "Jego treść i zasady są zamrożone; odcisk karty zasad to\n{hash}"
+        ),
+    ),
+    "fr": Words(
+        subject="Un vote est ouvert : {title}",
+        body=(
+            "Une motion est mise aux voix, et vous êtes sur sa liste :\n\n{title}\n\n"
+            "Vous pouvez voter jusqu'au {deadline} :\n\n{link}\n\n"
+            "Son texte et ses règles sont figés ; l'empreinte de sa carte est\n{hash}"
+        ),
+    ),
+}
+
+REMINDED = {
+    "en": Words(
+        subject="Your vote is still open: {title}",
+        body=(
+            "You have not voted on this motion yet:\n\n{title}\n\n"
+            "You can vote until {deadline}:\n\n{link}\n\n"
+            "This is the only reminder."
+        ),
+    ),
+    "pl": Words(
+        subject="Twój głos wciąż czeka: {title}",
+        body=(
+            "Nie ma jeszcze Twojego głosu w sprawie tego wniosku:\n\n{title}\n\n"
+            "Możesz głosować do {deadline}:\n\n{link}\n\n"
+            "To jedyne przypomnienie."
+        ),
+    ),
+    "fr": Words(
+        subject="Votre vote est encore attendu : {title}",
+        body=(
+            "Vous n'avez pas encore voté sur cette motion :\n\n{title}\n\n"
+            "Vous pouvez voter jusqu'au {deadline} :\n\n{link}\n\n"
+            "C'est le seul rappel."
+        ),
+    ),
+}
 
 REMINDER = 4
 """The reminder goes out when a quarter of the time to vote is left."""
@@ -62,7 +126,7 @@ async def _claim(work: UnitOfWork, motion_id: UUID, flag: InstrumentedAttribute[
 
 async def _write(work: UnitOfWork, motion: Motion, *, reminder: bool) -> None:
     readers = (
-        select(Account.email)
+        select(Account.email, Account.locale)
         .join(RollEntry, RollEntry.account_id == Account.id)
         .where(
             RollEntry.motion_id == motion.id,
@@ -73,23 +137,26 @@ async def _write(work: UnitOfWork, motion: Motion, *, reminder: bool) -> None:
     )
     if reminder:
         readers = readers.where(RollEntry.voted == false())
-    subject, body = _words(work, motion, reminder=reminder)
-    for email in await work.session.scalars(readers):
+    words = REMINDED if reminder else OPENED
+    for email, locale in await work.session.execute(readers):
         if email:
-            work.send(Letter(to=email, subject=subject, body=body))
+            work.send(_letter(work, motion, email, words.get(locale, words["en"])))
 
 
-def _words(work: UnitOfWork, motion: Motion, *, reminder: bool) -> tuple[str, str]:
-    deadline = motion.closes_at.strftime("%d %B %Y, %H:%M UTC") if motion.closes_at else ""
-    if reminder:
-        subject = f"Your vote is still open: {motion.title}"
-        first = "You have not voted on this motion yet. This is the only reminder."
-    else:
-        subject = f"A vote has opened: {motion.title}"
-        first = "A motion has been put to the vote, and you are on its roll."
-    body = (
-        f"{first}\n\n{motion.title}\n\n"
-        f"You may vote until {deadline}:\n{work.settings.url(motion.path)}\n\n"
-        f"The fingerprint of its rule card, which freezes words and rules:\n{motion.card_hash}\n"
-    )
-    return subject, body
+def _letter(work: UnitOfWork, motion: Motion, email: str, words: Words) -> Letter:
+    facts = {
+        "title": motion.title,
+        "deadline": _deadline(work, motion),
+        "link": work.settings.url(motion.path),
+        "hash": motion.card_hash,
+    }
+    return Letter(to=email, subject=words.subject.format(**facts), body=words.body.format(**facts))
+
+
+def _deadline(work: UnitOfWork, motion: Motion) -> str:
+    """Write the deadline in the co-op's zone and in UTC, in figures that every language reads alike."""
+    if motion.closes_at is None:
+        return ""
+    local = motion.closes_at.astimezone(work.settings.zone)
+    here, everywhere = f"{local:%Y-%m-%d %H:%M %Z}", f"{motion.closes_at:%Y-%m-%d %H:%M} UTC"
+    return here if here == everywhere else f"{here} ({everywhere})"

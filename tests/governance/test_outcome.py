@@ -11,6 +11,7 @@ from coop.clock import FixedClock
 from coop.governance import ballots, letters, motions, outcome
 from coop.governance.motions import Motion
 from coop.identity.accounts import Account
+from coop.mail import Letter
 from coop.membership.terms import Term
 from coop.money import Money
 from coop.outbox import OutboxMessage
@@ -211,3 +212,23 @@ async def test_marks_without_ballots_stop_the_count(units: Units, assembly: Asse
     with pytest.raises(outcome.CountDisagrees):
         await outcome.close_due(units)
     assert (await assembly.get(motion.id)).state == "open"
+
+
+async def test_each_reader_is_written_to_in_their_language(units: Units, assembly: Assembly) -> None:
+    async with units.open() as work:
+        for member, locale in ((0, "pl"), (1, "fr")):
+            await work.session.execute(
+                update(Account).where(Account.id == assembly.members[member]).values(locale=locale)
+            )
+    motion = await assembly.open()
+    await letters.announce_due(units)
+    async with units.read() as work:
+        rows = await work.session.scalars(select(OutboxMessage).where(OutboxMessage.kind == "Letter"))
+        sent = {
+            letter.to: letter for letter in (msgspec.json.decode(row.payload, type=Letter) for row in rows)
+        }
+    assert sent["member0@example.org"].subject == "Otwarto głosowanie: Raise dues to $27"
+    assert sent["member1@example.org"].subject == "Un vote est ouvert : Raise dues to $27"
+    body = sent["member2@example.org"].body
+    for words in (motion.path, str(motion.card_hash), f"{motion.closes_at:%Y-%m-%d %H:%M} UTC"):
+        assert words in body

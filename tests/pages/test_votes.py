@@ -10,7 +10,7 @@ from sqlalchemy import select
 from api.pages import clauses
 from coop import policies
 from coop.clock import FixedClock
-from coop.governance import ballots, outcome, roll
+from coop.governance import ballots, motions, outcome, roll
 from coop.governance.motions import Motion
 from coop.identity.accounts import Account
 from coop.policies import Dues
@@ -157,6 +157,24 @@ async def test_the_rule_card_has_the_hash_that_the_page_shows(
     card = await client.get(f"{opened.path}/card")
     assert hashlib.sha256(card.content).hexdigest() == opened.card_hash
     assert str(opened.card_hash) in (await client.get(opened.path)).text
+
+
+async def test_words_of_members_are_markdown_and_never_html(
+    client: httpx.AsyncClient, units: Units, assembly: Assembly
+) -> None:
+    async with units.open() as work:
+        drafted = await motions.draft(
+            work,
+            assembly.members[0],
+            title="<b>Title</b>",
+            text="**Bold** <script>alert(1)</script>",
+            argument_for="[x](javascript:alert(1))",
+        )
+    text = (await client.get(drafted.path)).text
+    assert "<strong>Bold</strong>" in text
+    assert "&lt;b&gt;Title" in text
+    for bad in ("<script>alert", "<b>Title", 'href="javascript'):
+        assert bad not in text
 
 
 async def test_a_draft_has_no_rule_card_yet(client: httpx.AsyncClient, assembly: Assembly) -> None:
