@@ -44,6 +44,7 @@ import coop.networks.deliveries
 import coop.networks.endpoints
 import coop.networks.links
 import coop.networks.networks
+import coop.networks.settlement
 import coop.networks.subjects
 import coop.outbox
 import coop.policies.versions

@@ -25,7 +25,7 @@ from coop.ledger import sealer
 from coop.mail import Letter, Mailer
 from coop.membership import renewal
 from coop.money import Money
-from coop.networks import announcements, deliveries
+from coop.networks import announcements, deliveries, settlement
 from coop.outbox import Event, OutboxMessage, Scheduled, read
 from coop.sponsorship import gifts, places
 from coop.unit_of_work import UnitOfWork, Units, new_id
@@ -188,6 +188,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("return_gifts", hourly, partial(gifts.return_due, units)),
         Job("remind_voters", hourly, partial(letters.remind_due, units)),
         Job("mix_ballots", hourly, partial(ballots.mix_open, units)),
+        Job("recognise_months", hourly, partial(settlement.recognise_due, units)),
         Job("reconcile", hourly, partial(reconciliation.run, units, gateway)),
         Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
         Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),

@@ -115,9 +115,20 @@ def upgrade() -> None:
     )
     op.create_index("ix_deliveries_due_at", "deliveries", ["due_at"])
     op.create_index("ix_deliveries_endpoint_id_account_id", "deliveries", ["endpoint_id", "account_id"])
+    op.create_table(
+        "recognitions",
+        sa.Column("term_id", sa.Uuid(), nullable=False),
+        sa.Column("months", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", UTCDateTime(), nullable=True),
+        sa.CheckConstraint("months >= 0 AND months <= 12", name="ck_recognitions_months"),
+        sa.ForeignKeyConstraint(["term_id"], ["terms.id"], name="fk_recognitions_term_id_terms"),
+        sa.PrimaryKeyConstraint("term_id", name="pk_recognitions"),
+    )
+    op.create_index("ix_recognitions_next_at", "recognitions", ["next_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("recognitions")
     op.drop_table("deliveries")
     op.drop_table("webhook_endpoints")
     op.drop_table("covenant_signatures")
