@@ -67,6 +67,18 @@ LABELS = {
     "email_required": marked("An e-mail address is required"),
 }
 
+WORDS = {
+    "first_asked_first_served": marked("first asked, first served"),
+    "common_fund": marked("the common fund"),
+    "open": marked("open to everybody"),
+    "invitation": marked("by invitation"),
+    "vouching": marked("when members vouch"),
+    "manual": marked("admitted by stewards"),
+    "yes": marked("yes"),
+    "no": marked("no"),
+}
+"""How values that are words are read."""
+
 AMOUNTS = frozenset({"price", "suggested", "minimum_card", "card_fee_fixed"})
 SHARES = frozenset(
     "networks operations reserve card_fee pool_funded_cap quorum_share charter_quorum_share max_growth".split()
@@ -104,12 +116,13 @@ def typed(field: str, value: object, settings: Settings) -> str:
 
 
 def shown(field: str, value: object, settings: Settings, locale: str) -> str:
-    """Write a value as it is read: $27, 60 %, more than 1/2 as >1/2."""
+    """Write a value as it is read: $27, 60 %, more than 1/2 as >1/2; words in English, for a template to translate."""
     if field in AMOUNTS and isinstance(value, int):
         return money(Money(value), settings, locale)
     if field in AMOUNTS and isinstance(value, list | tuple):
         return " · ".join(shown(field, item, settings, locale) for item in value)
-    return typed(field, value, settings)
+    text = typed(field, value, settings)
+    return text if field == "text" else WORDS.get(text, text)
 
 
 def read(field: str, text: str, old: object, settings: Settings) -> object:

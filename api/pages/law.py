@@ -4,14 +4,16 @@ import hashlib
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from api.dependencies import Viewer
+from api.pages import clauses
 from api.pages.prose import prose
-from api.pages.rendering import page
+from api.pages.rendering import locale_of, page
 from coop import policies
 from coop.money import Money
 from coop.policies import KINDS, Document, NoSuchPolicy, Version
@@ -122,11 +124,28 @@ def _page(
         stage=stage(shown),
         previous=previous,
         following=following,
-        changes=differ.between(previous.document, shown.document) if previous else [],
+        changes=differ.between(previous.document, shown.document) if previous and text else [],
+        rules=_changed(previous.document, shown.document, request) if previous else [],
         text=prose(text) if text else None,
-        values=[] if text else differ.lines_of(shown.document),
+        values=_rules(shown.document, request),
         cash=Money,
     )
+
+
+def _rules(document: Document, request: AnyRequest) -> list[tuple[str, str]]:
+    """Return what a document says besides its text, each rule with its name."""
+    settings, locale = request.app.state.settings, locale_of(request)
+    return [
+        (clauses.label(field), clauses.shown(field, value, settings, locale))
+        for field, value in msgspec.to_builtins(document).items()
+        if field not in {"kind", "text"}
+    ]
+
+
+def _changed(old: Document, new: Document, request: AnyRequest) -> list[tuple[str, str, str]]:
+    """Return the rules that differ, with what they were and what they are."""
+    pairs = zip(_rules(old, request), _rules(new, request), strict=True)
+    return [(name, was, now) for (name, was), (_, now) in pairs if was != now]
 
 
 routes = [law_book, law_in_force, law_version, law_document]

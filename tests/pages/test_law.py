@@ -85,8 +85,8 @@ async def test_a_version_shows_what_it_changed_and_links_the_vote_behind_it(
 
     answer = await client.get("/law/dues", headers=PAGE)
 
-    assert "<del>- price = 2500</del>" in answer.text
-    assert "<ins>+ price = 2700</ins>" in answer.text
+    assert "<del>$25</del>" in answer.text
+    assert "<ins>$27</ins>" in answer.text
     assert f'href="/votes/{version.act.removeprefix("motion:")}"' in answer.text
 
 
