@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 from litestar import Litestar
 
@@ -32,6 +33,10 @@ from tests import postgres
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ISSUER = "http://127.0.0.1:8000"
 SECRET_KEY = "5e" * 32
+
+# A property is true or not; how long an example takes on a busy machine says nothing about it.
+hypothesis.settings.register_profile("coop", deadline=None)
+hypothesis.settings.load_profile("coop")
 
 
 @pytest.fixture(scope="session")
