@@ -8,6 +8,7 @@ from coop.identity.accounts import Account
 from coop.unit_of_work import Units
 from tests import people
 from tests.conftest import ISSUER
+from tests.cooperative import found
 from tests.protocol.relying_party import RelyingParty, register
 
 
@@ -25,20 +26,29 @@ async def ada(client: httpx.AsyncClient, units: Units) -> Account:
 
 
 @pytest.fixture
-async def party(units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient) -> RelyingParty:
+async def law(units: Units) -> None:
+    """Found the cooperative: networks sign its covenant."""
+    await found(units)
+
+
+@pytest.fixture
+async def party(law: None, units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient) -> RelyingParty:
     """Return a confidential client of a network."""
+    del law
     return await register(units, client, wire)
 
 
 @pytest.fixture
-async def other(units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient) -> RelyingParty:
+async def other(law: None, units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient) -> RelyingParty:
     """Return the client of another network."""
+    del law
     return await register(units, client, wire, host="anchor.example", auth_method="client_secret_post")
 
 
 @pytest.fixture
-async def phone(units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient) -> RelyingParty:
+async def phone(law: None, units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient) -> RelyingParty:
     """Return a public client: an application on somebody's phone."""
+    del law
     return await register(
         units,
         client,

@@ -1,0 +1,115 @@
+"""Signing out at a network's request: RP-Initiated Logout 1.0; identity.md, refusal 12."""
+
+import base64
+
+import httpx
+import pytest
+
+from tests.protocol.relying_party import Form, RelyingParty
+
+pytestmark = pytest.mark.usefixtures("ada")
+BYE = "https://lantern.example/bye"
+
+
+async def confirm(party: RelyingParty, page: httpx.Response, decision: str = "sign-out") -> httpx.Response:
+    """Send the confirmation page's own form."""
+    assert page.status_code == 200, page.text
+    fields = Form(page.text, "/oauth/sign-out").fields
+    return await party.http.post("/oauth/sign-out", data=fields | {"decision": decision})
+
+
+async def end_session(party: RelyingParty, **parameters: str) -> httpx.Response:
+    """Send the browser to the end-session endpoint."""
+    return await party.http.get("/oauth/end-session", params=parameters)
+
+
+async def test_a_confirmed_logout_ends_the_session_and_leads_back(party: RelyingParty) -> None:
+    tokens = await party.tokens()
+    page = await end_session(
+        party, id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE, state="x y"
+    )
+
+    answer = await confirm(party, page)
+
+    assert answer.headers["location"] == f"{BYE}?state=x%20y"
+    assert (await party.authorize()).headers["location"].startswith("/sign-in")
+
+
+async def test_nobody_is_signed_out_before_they_confirm(party: RelyingParty) -> None:
+    tokens = await party.tokens()
+    page = await end_session(party, id_token_hint=tokens["id_token"])
+
+    await confirm(party, page, "stay")
+
+    assert (await party.authorize(prompt="none")).headers["location"].startswith(party.redirect_uri)
+
+
+async def test_what_was_granted_for_the_session_ends_with_it(party: RelyingParty) -> None:
+    online = await party.tokens(scope="openid")
+    offline = await party.tokens(scope="openid offline_access")
+
+    await confirm(party, await end_session(party, id_token_hint=online["id_token"]))
+
+    assert (await party.userinfo(online["access_token"])).status_code == 401
+    assert (await party.userinfo(offline["access_token"])).status_code == 200
+
+
+@pytest.mark.parametrize("uri", ["https://evil.example/", f"{BYE}/", f"{BYE}?added=1", "javascript:alert(1)"])
+async def test_an_unregistered_address_is_no_way_out(party: RelyingParty, uri: str) -> None:
+    tokens = await party.tokens()
+
+    answer = await end_session(party, id_token_hint=tokens["id_token"], post_logout_redirect_uri=uri)
+
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
+
+
+async def test_an_address_without_a_client_is_no_way_out(party: RelyingParty) -> None:
+    assert (await end_session(party, post_logout_redirect_uri=BYE)).status_code == 400
+
+
+async def test_a_hint_that_nobody_signed_is_refused(party: RelyingParty) -> None:
+    claims = (await party.tokens())["id_token"].split(".")[1]
+    header = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
+
+    for hint in (f"{header}.{claims}.", f"{header}.{claims}", "nonsense", "a.b.c", "\u00fc.\u00fc.\u00fc"):
+        answer = await end_session(party, id_token_hint=hint, post_logout_redirect_uri=BYE)
+
+        assert answer.status_code == 400
+
+
+async def test_a_hint_for_another_client_is_refused(party: RelyingParty, other: RelyingParty) -> None:
+    tokens = await other.tokens()
+
+    answer = await end_session(party, id_token_hint=tokens["id_token"], client_id=party.client_id)
+
+    assert answer.status_code == 400
+
+
+async def test_a_network_may_ask_by_form(party: RelyingParty) -> None:
+    tokens = await party.tokens()
+
+    answer = await party.http.post(
+        "/oauth/end-session",
+        data={"id_token_hint": tokens["id_token"]},
+        headers={"Sec-Fetch-Site": "cross-site"},
+    )
+
+    assert answer.headers["location"].startswith("/oauth/end-session?id_token_hint=")
+
+
+async def test_without_a_session_there_is_nothing_to_confirm(party: RelyingParty) -> None:
+    tokens = await party.tokens()
+    party.http.cookies.clear()
+
+    answer = await end_session(party, id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE)
+
+    assert answer.headers["location"] == BYE
+
+
+async def test_another_sites_confirmation_is_refused(party: RelyingParty) -> None:
+    answer = await party.http.post(
+        "/oauth/sign-out", data={"decision": "sign-out"}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+
+    assert answer.status_code == 403

@@ -1,0 +1,160 @@
+"""Foreign relying parties against a real server on loopback: npm's openid-client, and the example in examples/."""
+
+import asyncio
+import contextlib
+import json
+import re
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+import uvicorn
+
+from api.app import create_app
+from coop import policies
+from coop.authorization import clients
+from coop.billing.stripe_gateway import StripeGateway
+from coop.clock import MovableClock
+from coop.identity.accounts import Account
+from coop.membership import terms
+from coop.networks import networks
+from coop.policies import Dues
+from coop.settings import Settings
+from coop.unit_of_work import Units
+from tests import people
+from tests.browser.chromium import node
+from tests.conftest import Postbox
+from tests.cooperative import found
+from tests.postgres import free_port
+from tests.protocol.relying_party import Form
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Service:
+    """A server that listens, and its database."""
+
+    issuer: str
+    units: Units
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    """Serve the application on a loopback port, by the machine's own clock."""
+    port = free_port()
+    served = msgspec.structs.replace(settings, issuer=f"http://127.0.0.1:{port}")
+    clock = MovableClock()
+    app = create_app(served, StripeGateway(served), Postbox(), clock)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none"))
+    running = asyncio.create_task(server.serve())
+    units = Units(served, clock)
+    await found(units)
+    await answers(f"{served.issuer}/health")
+    yield Service(served.issuer, units)
+    await units.close()
+    server.should_exit = True
+    await running
+
+
+async def answers(url: str) -> None:
+    """Wait until a server that was just started answers."""
+    async with asyncio.timeout(60), httpx.AsyncClient() as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                await client.get(url)
+                return
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+async def test_openid_client_finds_nothing_wrong(service: Service, algorithm: str) -> None:
+    await people.register(service.units, "ada", email="ada@example.org")
+    script = Path(__file__).with_name("openid_client.mjs")
+
+    process = await asyncio.create_subprocess_exec(
+        node(),
+        str(script),
+        service.issuer,
+        "ada",
+        people.PASSWORD,
+        algorithm,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+
+    assert process.returncode == 0, err.decode()
+    told = json.loads(out)
+    assert told["claims"]["sub"] == told["userinfo"]["sub"] == told["refreshed"]["sub"]
+    assert told["userinfo"]["email"] == "ada@example.org"
+    assert told["userinfo"]["preferred_username"] != "ada"
+    assert told["introspected"]["active"] is True
+    assert told["own"] == "entitlements"
+    assert told["afterwards"] == {"active": False}
+    assert told["bye"] == "https://witness.example/bye?state=s"
+
+
+async def test_the_sample_network_lets_a_member_in(service: Service) -> None:
+    port = free_port()
+    account = await people.register(service.units, "ada")
+    client_id, secret = await register_lantern(service.units, port)
+    arguments = ["--issuer", service.issuer, "--client-id", client_id, "--client-secret", secret]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "examples" / "network.py"), *arguments, "--port", str(port)
+    )
+    try:
+        home = f"http://127.0.0.1:{port}"
+        await answers(home)
+        async with httpx.AsyncClient(follow_redirects=True) as browser:
+            await walk(browser, service, home, account)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def register_lantern(units: Units, port: int) -> tuple[str, str]:
+    """Register the sample network as the README says."""
+    home = f"http://127.0.0.1:{port}/"
+    async with units.open() as work:
+        network = await networks.register(work, kind="own", name="Lantern", origin=home)
+        client, secret = await clients.register(
+            work,
+            name="Lantern",
+            network_id=network.id,
+            redirect_uris=[f"{home}callback"],
+            post_logout_redirect_uris=[home],
+        )
+    return client.client_id, secret or ""
+
+
+async def walk(browser: httpx.AsyncClient, service: Service, home: str, account: Account) -> None:
+    """Sign in, be refused, become a member, be let in, sign out."""
+    assert "/sign-up?next=" in str((await browser.get(f"{home}/join")).url)
+    page = await browser.get(f"{home}/sign-in")
+    fields = Form(page.text, "/sign-in").fields | {"name": "ada", "password": people.PASSWORD}
+    page = await browser.post(f"{service.issuer}/sign-in", data=fields)
+    assert "Lantern" in page.text
+    fields = Form(page.text, "/oauth/consent").fields | {"decision": "allow"}
+    page = await browser.post(f"{service.issuer}/oauth/consent", data=fields)
+    assert (page.status_code, str(page.url)) == (403, f"{home}/members")
+
+    async with service.units.open() as work:
+        await terms.begin(work, account.id, dues=await policies.in_force(work, Dues))
+    page = await browser.get(f"{home}/members")
+    assert page.status_code == 200
+    assert "Welcome in" in page.text
+    assert re.search(r"Hello, [a-z]+_[a-z]+\d+\.", (await browser.get(home)).text)
+
+    page = await browser.get(f"{home}/sign-out")
+    fields = Form(page.text, "/oauth/sign-out").fields | {"decision": "sign-out"}
+    page = await browser.post(f"{service.issuer}/oauth/sign-out", data=fields)
+    assert str(page.url) == f"{home}/"
+    assert "Sign in" in page.text
+
+    # What did not begin in this browser is not finished in it.
+    assert (await browser.get(f"{home}/callback?code=stolen&state=x")).status_code == 400
