@@ -1,10 +1,12 @@
 """The open books: where the money is, whose it is, what each month brought; and, to members, their own entries."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 from babel.dates import format_date
+from babel.numbers import format_currency
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -93,6 +95,7 @@ async def books(
         waiting=waiting,
         own=own,
         name=_name,
+        cents=_cents(request),
     )
 
 
@@ -118,6 +121,7 @@ async def books_of_period(
         lines=_lines(found),
         debits=sum((moved.debits for moved in found.movements.values()), ZERO),
         credits=sum((moved.credits for moved in found.movements.values()), ZERO),
+        cents=_cents(request),
     )
 
 
@@ -183,6 +187,17 @@ def _months(request: AnyRequest, period: Period) -> str:
     locale = locale_of(request)
     first = format_date(period.first, "LLLL y", locale=locale)
     return f"{first} – {format_date(period.last, 'LLLL y', locale=locale)}" if period.months else first  # noqa: RUF001 - a dash between dates
+
+
+def _cents(request: AnyRequest) -> Callable[[Money], str]:
+    """Return what writes an amount with all its decimals: in a column of figures a whole sum must not stand apart."""
+    settings: Settings = request.app.state.settings
+    locale = locale_of(request)
+
+    def write(amount: Money) -> str:
+        return format_currency(settings.money.plain(amount), settings.money.code.upper(), locale=locale)
+
+    return write
 
 
 async def _own_entries(work: UnitOfWork, account_id: UUID) -> list[OwnEntry]:

@@ -25,7 +25,7 @@ async def test_the_books_show_the_sums_of_the_ledger_to_the_cent(
     assert answer.status_code == 200
     assert "$590.94" in answer.text
     assert answer.text.count("$590.94") >= 2
-    assert "$595" in answer.text
+    assert "$595.00" in answer.text
 
 
 @pytest.mark.parametrize("language", ["en", "pl", "fr"])
