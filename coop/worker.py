@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from coop.billing import reconciliation, refunds, renewals, subscriptions
 from coop.billing.gateway import Gateway
 from coop.fetching import Fetcher
-from coop.governance import ballots, letters, outcome
+from coop.governance import ballots, letters, outcome, roll
 from coop.identity import housekeeping, recovery
 from coop.ledger import sealer
 from coop.mail import Letter, Mailer
@@ -189,6 +189,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("remind_voters", hourly, partial(letters.remind_due, units)),
         Job("mix_ballots", hourly, partial(ballots.mix_open, units)),
         Job("recognise_months", hourly, partial(settlement.recognise_due, units)),
+        Job("forget_rolls", hourly, partial(roll.forget_due, units)),
         Job("reconcile", hourly, partial(reconciliation.run, units, gateway)),
         Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
         Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),

@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -154,6 +155,7 @@ async def mix(work: UnitOfWork, motion_id: UUID) -> None:
         .returning(RollEntry.account_id, RollEntry.voted)
     )
     roll = [{"motion_id": motion_id, "account_id": who, "voted": voted} for who, voted in entries]
+    await work.session.execute(update(Motion).where(Motion.id == motion_id).values(mixed=len(ballots)))
     if ballots:
         await work.session.execute(insert(Ballot), sorted(ballots, key=lambda row: str(row["id"])))
     if roll:
@@ -161,9 +163,15 @@ async def mix(work: UnitOfWork, motion_id: UUID) -> None:
 
 
 async def mix_open(units: Units) -> None:
-    """Mix the ballots of every open motion; a job to run hourly."""
+    """Mix the ballots of every open motion that got some since the last time; a job to run hourly."""
+    cast_now = (
+        select(func.count())
+        .where(RollEntry.motion_id == Motion.id, RollEntry.voted == true())
+        .scalar_subquery()
+    )
     async with units.read() as work:
-        motions = (await work.session.scalars(select(Motion.id).where(Motion.state == "open"))).all()
+        found = select(Motion.id).where(Motion.state == "open", Motion.mixed != cast_now)
+        motions = (await work.session.scalars(found)).all()
     for motion_id in motions:
         async with units.open() as work:
             held = await work.session.scalar(

@@ -130,6 +130,8 @@ class Motion(Base):
     roll_size: Mapped[int | None] = mapped_column(default=None)
     letters_sent: Mapped[bool] = mapped_column(default=False)
     reminded: Mapped[bool] = mapped_column(default=False)
+    mixed: Mapped[int] = mapped_column(default=0)
+    """How many ballots there were when they were last mixed."""
     votes_for: Mapped[int | None] = mapped_column(default=None)
     votes_against: Mapped[int | None] = mapped_column(default=None)
     abstained: Mapped[int | None] = mapped_column(default=None)

@@ -91,15 +91,17 @@ async def awaiting(work: UnitOfWork, account_id: UUID) -> list[Motion]:
 
 async def forget_due(units: Units) -> None:
     """Forget who voted once a decision has taken effect, or would have; until then a count can be contested."""
-    async with units.open() as work:
-        done = select(Motion.id).where(
-            Motion.state.in_(["lost", "executed", "not_executed"]), Motion.effective_at <= work.now
+    async with units.read() as work:
+        due = (
+            select(RollEntry.motion_id)
+            .distinct()
+            .join(Motion, Motion.id == RollEntry.motion_id)
+            .where(Motion.state.in_(["lost", "executed", "not_executed"]), Motion.effective_at <= work.now)
         )
-        await work.session.execute(
-            delete(RollEntry)
-            .where(RollEntry.motion_id.in_(done))
-            .execution_options(synchronize_session=False)
-        )
+        motions = (await work.session.scalars(due)).all()
+    for motion_id in motions:
+        async with units.open() as work:
+            await work.session.execute(delete(RollEntry).where(RollEntry.motion_id == motion_id))
 
 
 async def _size(work: UnitOfWork, instant: datetime) -> int:

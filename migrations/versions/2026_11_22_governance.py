@@ -90,6 +90,7 @@ def upgrade() -> None:
         sa.Column("roll_size", sa.BigInteger(), nullable=True),
         sa.Column("letters_sent", sa.Boolean(), nullable=False),
         sa.Column("reminded", sa.Boolean(), nullable=False),
+        sa.Column("mixed", sa.BigInteger(), nullable=False),
         sa.Column("votes_for", sa.BigInteger(), nullable=True),
         sa.Column("votes_against", sa.BigInteger(), nullable=True),
         sa.Column("abstained", sa.BigInteger(), nullable=True),

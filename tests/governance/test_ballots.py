@@ -174,6 +174,17 @@ async def test_after_the_count_postgresql_cannot_tell_which_rows_were_written_to
             assert len(writers.all()) == 1, table
 
 
+async def test_only_new_ballots_make_a_mixing(units: Units, assembly: Assembly) -> None:
+    motion = await assembly.open()
+    await assembly.vote(motion, "yes", "no")
+    before = await dump(units, "ballots")
+    await ballots.mix_open(units)
+    mixed = await dump(units, "ballots")
+    await ballots.mix_open(units)
+    assert not set(before) & set(mixed)
+    assert await dump(units, "ballots") == mixed
+
+
 async def test_mixing_while_the_vote_is_open_loses_nobody(units: Units, assembly: Assembly) -> None:
     motion = await assembly.open()
     await cast(units, motion.id, assembly.members[3], "no")
