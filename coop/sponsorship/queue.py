@@ -15,8 +15,8 @@ from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork
 
 LOOK_BACK = timedelta(days=90)
-FARTHEST = timedelta(days=730)
-"""Beyond two years a date would only pretend to know."""
+FARTHEST = timedelta(days=1826)
+"""Beyond five years a date would only pretend to know."""
 
 
 @dataclass(frozen=True, slots=True)
