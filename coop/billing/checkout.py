@@ -209,6 +209,9 @@ async def _complete(
 ) -> bool:
     if payment.amount != checkout.amount:
         raise GatewayRefused("What was paid is not what was asked for.")
+    if checkout.purpose == "sponsor" or checkout.amount != checkout.price:
+        # The queue before any row of ours, as in `_expire`, so that the two never wait for each other.
+        await places.lock(work)
     if not await changed(
         work.session,
         # Also from `expired`: money that came after all is booked, as credit if its reservation is gone.

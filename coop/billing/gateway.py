@@ -199,8 +199,10 @@ class Gateway(Protocol):
     async def fetch_refund(self, refund: str) -> RefundState:
         """Return a refund as it is now."""
 
-    async def list_refunds(self, payment: str) -> list[RefundState]:
-        """Return the refunds of a payment, whoever made them."""
+    async def list_refunds(
+        self, payment: str | None = None, *, since: datetime | None = None
+    ) -> list[RefundState]:
+        """Return refunds, whoever made them: of one payment, or all since an instant."""
 
     async def fetch_dispute(self, dispute: str) -> DisputeState:
         """Return a dispute as it is now."""

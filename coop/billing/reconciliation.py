@@ -8,17 +8,18 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from coop import policies
 from coop.billing import checkout, disputes, payments, refunds, renewals, subscriptions
 from coop.billing.checkout import Checkout
 from coop.billing.disputes import Dispute
-from coop.billing.gateway import Gateway
+from coop.billing.gateway import Gateway, InvoiceState
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
 from coop.billing.subscriptions import Subscription
 from coop.errors import CoopError
+from coop.membership.terms import Term
 from coop.money import ZERO
 from coop.policies import Pool
 from coop.sponsorship import places
@@ -97,66 +98,66 @@ async def settle_payments(units: Units, gateway: Gateway) -> int:
 async def settle_subscriptions(units: Units, gateway: Gateway) -> int:
     """Ask about renewals near their day: whether they run, and which invoices were paid."""
     async with units.read() as work:
+        paid_beyond = exists().where(
+            Term.account_id == Subscription.account_id, Term.ends > work.now + timedelta(days=31)
+        )
         rows = list(
             await work.session.scalars(
                 select(Subscription)
-                .where(
-                    Subscription.status.not_in(subscriptions.ENDED),
-                    # A year is the shortest period, so nothing is billed in the first eleven months.
-                    Subscription.begun_at < work.now - timedelta(days=330),
-                )
+                .where(Subscription.status.not_in(subscriptions.ENDED), ~paid_beyond)
                 .order_by(Subscription.begun_at)
+                .limit(BATCH)
             )
         )
     for row in rows:
         state = await gateway.fetch_subscription(row.id)
         invoices = await gateway.list_invoices(row.id)
         for invoice in invoices:
-            if invoice.payment is not None:
-                payment = await gateway.fetch_payment(invoice.payment)
-                async with units.open() as work:
-                    await renewals.apply(work, invoice, payment)
+            await _settle_invoice(units, gateway, invoice)
         async with units.open() as work:
             await subscriptions.apply(work, state)
     return len(rows)
 
 
+async def _settle_invoice(units: Units, gateway: Gateway, invoice: InvoiceState) -> None:
+    if invoice.payment is None:
+        return
+    async with units.read() as work:
+        if await payments.of_gateway(work, invoice.payment) is not None:
+            return
+    payment = await gateway.fetch_payment(invoice.payment)
+    async with units.open() as work:
+        await renewals.apply(work, invoice, payment)
+
+
 async def check_refunds(units: Units, gateway: Gateway) -> int:
-    """Ask about refunds of the last month, since banks return some; and about those made past this program."""
+    """Ask about the refunds of the last weeks: banks return some, and people make some in the dashboard."""
     async with units.read() as work:
         since = work.now - timedelta(days=35)
-        sent = list(
-            await work.session.scalars(
-                select(Refund.gateway_id)
-                .where(Refund.state == "sent", Refund.intended_at > since)
-                .limit(BATCH)
+        rows = await work.session.execute(
+            select(Refund.gateway_id, Refund.state).where(
+                Refund.gateway_id.is_not(None), Refund.intended_at > since
             )
         )
-        recent = list(
-            await work.session.scalars(
-                select(Payment.gateway_id).where(Payment.received_at > since).limit(BATCH)
-            )
-        )
-    for refund_id in sent:
-        if refund_id is not None:
-            state = await gateway.fetch_refund(refund_id)
-            async with units.open() as work:
-                await refunds.apply(work, state)
-    done = len(sent)
-    for payment_id in recent:
-        for state in await gateway.list_refunds(payment_id):
-            async with units.open() as work:
-                done += await refunds.apply(work, state)
+        known = {str(gateway_id): state for gateway_id, state in rows}
+    done = 0
+    for state in await gateway.list_refunds(since=since):
+        came_back = state.status in {"failed", "canceled"}
+        if known.get(state.id) == ("failed" if came_back else "sent"):
+            continue
+        async with units.open() as work:
+            done += await refunds.apply(work, state)
     return done
 
 
 async def check_disputes(units: Units, gateway: Gateway) -> int:
     """Ask about disputes: those we know to be open, and those opened lately."""
     async with units.read() as work:
+        since = work.now - timedelta(days=35)
         known = set(await work.session.scalars(select(Dispute.id).where(Dispute.state == "open")))
-        since = work.now - timedelta(days=2)
+        booked = set(await work.session.scalars(select(Dispute.id).where(Dispute.opened_at > since)))
     states = [await gateway.fetch_dispute(dispute) for dispute in sorted(known)]
-    states += [state for state in await gateway.list_disputes(since) if state.id not in known]
+    states += [state for state in await gateway.list_disputes(since) if state.id not in booked]
     for state in states:
         async with units.open() as work:
             await disputes.apply(work, state)

@@ -37,6 +37,7 @@ from coop.settings import Settings
 
 if TYPE_CHECKING:
     from stripe import RequestOptions
+    from stripe.params import RefundListParams
     from stripe.params.checkout import SessionCreateParams
 
 TIMEOUT_SECONDS = 20
@@ -262,10 +263,17 @@ class StripeGateway:
         with _mapped():
             return _refund(await self._client.v1.refunds.retrieve_async(refund))
 
-    async def list_refunds(self, payment: str) -> list[RefundState]:
-        """Return the refunds of a payment, whoever made them."""
+    async def list_refunds(
+        self, payment: str | None = None, *, since: datetime | None = None
+    ) -> list[RefundState]:
+        """Return refunds, whoever made them: of one payment, or all since an instant."""
+        params: RefundListParams = {"limit": 100}
+        if payment is not None:
+            params["payment_intent"] = payment
+        if since is not None:
+            params["created"] = {"gte": int(since.timestamp())}
         with _mapped():
-            page = await self._client.v1.refunds.list_async({"payment_intent": payment, "limit": 100})
+            page = await self._client.v1.refunds.list_async(params)
             return [_refund(found) async for found in page.auto_paging_iter()]
 
     async def fetch_dispute(self, dispute: str) -> DisputeState:

@@ -21,6 +21,7 @@ from coop.mail import Letter
 from coop.membership import terms
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
+from coop.networks import settlement
 from coop.sponsorship import places
 from coop.sponsorship.gifts import Gift
 from coop.sponsorship.places import Place
@@ -119,7 +120,9 @@ async def _give_back(work: UnitOfWork, account_id: UUID) -> UUID | None:
         raise TooLateToWithdraw
     await terms.end_early(work, term.id)
     payment, _ = await _funding(work, term)
-    postings = [ledger.debit(DEFERRED_DUES, term.price)]
+    # A renewal in grace begins in the past: the months that have gone by are earned, and the reserve bears them.
+    earned = _earned(work, term)
+    postings = [ledger.debit(DEFERRED_DUES, term.price - earned), ledger.debit(RESERVE, earned)]
     refund_id = None
     if payment is None:
         postings.append(ledger.credit(POOL, term.price))
@@ -148,6 +151,14 @@ async def _give_back(work: UnitOfWork, account_id: UUID) -> UUID | None:
         str(term.id),
     )
     return refund_id
+
+
+def _earned(work: UnitOfWork, term: Term) -> Money:
+    """Return the dues of the months of a term that have passed, whether they are booked yet or will be."""
+    months = 0
+    while months < settlement.MONTHS and settlement.month_end(term, months + 1, work) <= work.now:
+        months += 1
+    return settlement.recognised(term.price, months)
 
 
 async def _surplus_back(work: UnitOfWork, surplus: Money) -> list[Posting]:

@@ -111,6 +111,7 @@ async def find(work: UnitOfWork, secret: str) -> Gift:
 
 async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term:
     """Begin the gift's year for `account_id`; a link works once, whoever comes first."""
+    await places.lock(work)
     gift = await find(work, secret)
     await places.may_renew(work, account_id)
     if not await changed(

@@ -328,6 +328,7 @@ async def grant_due(units: Units) -> int:
     """Begin the places whose moment has come, let offers lapse, and give what the pool now covers (a job)."""
     done = 0
     async with units.open() as work:
+        await lock(work)
         lapsed = await work.session.scalars(
             select(Place).where(
                 Place.state == "offered",
@@ -340,6 +341,7 @@ async def grant_due(units: Units) -> int:
             done += 1
         done += await give(work)
     async with units.open() as work:
+        await lock(work)
         due = await work.session.scalars(
             select(Place).where(Place.state == "awarded", Place.due_at <= work.now).limit(BATCH)
         )

@@ -13,6 +13,7 @@ from coop.billing.withdrawal import TooLateToWithdraw
 from coop.identity.accounts import Account
 from coop.ledger import MEMBER_CREDIT, POOL
 from coop.money import Money
+from coop.networks import settlement
 from tests.till import Till
 
 DISPUTED = "4000000000000259"
@@ -100,6 +101,28 @@ async def test_a_sponsored_year_can_be_given_back_like_any_other(till: Till) -> 
 
     assert await till.state(ada) == "none"
     assert await till.balance(POOL) == 2500
+
+
+@pytest.mark.parametrize("booked_before", [True, False])
+async def test_withdrawing_a_renewal_in_grace_leaves_the_passed_months_to_the_reserve(
+    till: Till, *, booked_before: bool
+) -> None:
+    await till.endow()
+    ada = await till.person()
+    await till.pay(ada)
+    till.clock.advance(timedelta(days=365 + 40))
+    assert await till.state(ada) == "grace"
+    await till.pay(ada)
+    if booked_before:
+        await settlement.recognise_due(till.units)
+
+    await withdraw(till, ada)
+    await till.sandbox.settle()
+    await settlement.recognise_due(till.units)
+
+    # What the year before left is left again.
+    assert await till.state(ada) == "grace"
+    assert "DeferredDues" not in await till.books()
 
 
 async def test_a_part_payer_gets_their_part_and_the_pool_its_own(till: Till) -> None:
