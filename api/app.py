@@ -8,6 +8,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.static_files import create_static_files_router
 
+import api.documentation
 import api.health
 import api.hooks
 import api.oauth
@@ -52,6 +53,7 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
 
     app = Litestar(
         [
+            *api.documentation.routes,
             *api.health.routes,
             *api.pages.routes,
             *api.oauth.routes,

@@ -49,9 +49,14 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 
 def status_of(error: errors.CoopError) -> HTTPStatus:
-    """Return the status that the base class of `error` stands for."""
+    """Return the status with which `error` is answered."""
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[errors.CoopError]) -> HTTPStatus:
+    """Return the status that the base class of a `kind` of refusal stands for."""
     for base, status in type_of_base.items():
-        if isinstance(error, base):
+        if issubclass(kind, base):
             return status
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -210,6 +215,15 @@ _DETAIL = {
     HTTPStatus.BAD_REQUEST: marked("The request could not be understood."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: marked("The request is larger than anything this service expects."),
 }
+
+
+def framework_refusals() -> list[tuple[str, HTTPStatus, str]]:
+    """Return the refusals that come from below the cooperative: code, status and what each says."""
+    return [
+        (_CODE.get(status, status.phrase.lower().replace(" ", "_")), status, detail)
+        for status, detail in _DETAIL.items()
+    ]
+
 
 handlers: ExceptionHandlersMap = {
     errors.CoopError: refuse,

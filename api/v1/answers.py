@@ -129,3 +129,8 @@ class Motions(msgspec.Struct, frozen=True, kw_only=True):
     """The motions that were put to the members, the latest first."""
 
     motions: tuple[MotionAnswer, ...]
+
+
+def entitlement_schema() -> bytes:
+    """Return the JSON Schema of the entitlement answer, as docs/schemas keeps it."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(EntitlementAnswer))) + b"\n"

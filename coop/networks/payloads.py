@@ -56,3 +56,8 @@ Fact = Linked | Activated | Ended | CovenantChanged
 TYPES: tuple[str, ...] = tuple(
     str(fact.__struct_config__.tag) for fact in (Linked, Activated, Ended, CovenantChanged)
 )
+
+
+def schema() -> bytes:
+    """Return the JSON Schema of every payload, as docs/schemas keeps it."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Fact))) + b"\n"
