@@ -25,6 +25,7 @@ from coop.billing.gateway import Gateway
 from coop.clock import Clock
 from coop.identity.passwords import Hasher
 from coop.mail import Mailer
+from coop.networks import subjects
 from coop.settings import Settings
 from coop.unit_of_work import Units
 
@@ -40,6 +41,8 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         del app
         try:
+            async with units.open() as work:
+                await subjects.check_secret(work)
             await keys.prepare(units)
             async with anyio.create_task_group() as background:
                 if settings.worker:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from coop.authorization import claims, consents, logout, sealing
+from coop import sealing
+from coop.authorization import claims, consents, logout
 from coop.authorization.requests import AuthorizationRequest
 from coop.networks import networks
 from coop.settings import Settings

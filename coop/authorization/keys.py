@@ -11,7 +11,7 @@ from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, String, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.authorization import sealing
+from coop import sealing
 from coop.authorization.clients import SIGNING_ALGORITHMS
 from coop.database import Base
 from coop.errors import Unavailable

@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, LargeBinary, Select, String, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.authorization import scopes, sealing
+from coop import sealing
+from coop.authorization import scopes
 from coop.authorization.clients import digest
 from coop.authorization.grants import Grant
 from coop.database import Base

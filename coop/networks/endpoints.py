@@ -54,7 +54,7 @@ async def create(work: UnitOfWork, network_id: UUID, url: str) -> tuple[Endpoint
     """Tell the network at `url` from now on; return the endpoint and its secret, which is shown this once."""
     await networks.get(work, network_id)
     fetching.check_url(url, work.settings)
-    sealed, secret = _new_secret(work)
+    sealed, secret = _new_secret(work, network_id)
     endpoint = Endpoint(network_id=network_id, url=url, created_at=work.wall, sealed_secret=sealed)
     try:
         async with work.session.begin_nested():
@@ -83,7 +83,7 @@ async def rotate(work: UnitOfWork, network_id: UUID) -> str:
     """Make a new secret and return it; for a day, deliveries are signed by both, so that none is refused."""
     endpoint = await of(work, network_id)
     endpoint.sealed_previous, endpoint.previous_until = endpoint.sealed_secret, work.wall + OVERLAP
-    endpoint.sealed_secret, secret = _new_secret(work)
+    endpoint.sealed_secret, secret = _new_secret(work, network_id)
     return secret
 
 
@@ -98,9 +98,10 @@ def signing_secrets(work: UnitOfWork, endpoint: Endpoint) -> tuple[str, ...]:
     sealed = [endpoint.sealed_secret]
     if endpoint.sealed_previous and endpoint.previous_until and endpoint.previous_until > work.wall:
         sealed.append(endpoint.sealed_previous)
-    return tuple(sealing.unseal(work.settings, PURPOSE, one).decode() for one in sealed)
+    bound_to = endpoint.network_id.bytes
+    return tuple(sealing.unseal(work.settings, PURPOSE, one, bound_to=bound_to).decode() for one in sealed)
 
 
-def _new_secret(work: UnitOfWork) -> tuple[bytes, str]:
+def _new_secret(work: UnitOfWork, network_id: UUID) -> tuple[bytes, str]:
     secret = PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    return sealing.seal(work.settings, PURPOSE, secret.encode()), secret
+    return sealing.seal(work.settings, PURPOSE, secret.encode(), bound_to=network_id.bytes), secret

@@ -1,10 +1,16 @@
 """A network with a client, a member that it knows, and the token by which it asks."""
 
+import contextlib
+import socket
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
+import anyio
 import httpx
 import pytest
+import uvicorn
+from litestar import Litestar
 
 from coop import policies
 from coop.authorization import clients
@@ -61,3 +67,14 @@ async def member(units: Units, network_id: UUID, handle: str, *, paid: bool = Tr
 async def lagoon(units: Units, client: httpx.AsyncClient) -> Lagoon:
     """Plug a network in."""
     return await plugged_in(units, client)
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Litestar) -> AsyncIterator[str]:
+    """Serve the application on a free loopback port, as in production, in this very loop."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listener])
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server.should_exit = True

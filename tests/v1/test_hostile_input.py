@@ -1,9 +1,10 @@
 import json
 
+import anyio
 import httpx
 from litestar import Litestar
 
-from tests.v1.conftest import Lagoon
+from tests.v1.conftest import Lagoon, serving
 
 DEEP = b'{"subjects":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 BODIES = {
@@ -121,3 +122,19 @@ async def test_a_hostile_etag_is_no_match(client: httpx.AsyncClient, lagoon: Lag
     )
 
     assert answer.status_code == 200
+
+
+async def test_a_body_of_two_lengths_is_refused_by_the_server(app: Litestar) -> None:
+    requests = {
+        "two lengths": b"POST /v1/entitlements HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}",
+        "length and chunks": b"POST /v1/entitlements HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    }
+    statuses = {}
+    async with serving(app) as origin:
+        for name, sent in requests.items():
+            async with await anyio.connect_tcp("127.0.0.1", int(origin.rpartition(":")[2])) as stream:
+                await stream.send(sent)
+                statuses[name] = (await stream.receive())[:12]
+
+    assert statuses == dict.fromkeys(requests, b"HTTP/1.1 400")

@@ -1,22 +1,16 @@
 """The OpenAPI document and the service agree: generated requests, good and bad, find no difference and no fault of ours."""
 
-import contextlib
-import socket
-from collections.abc import AsyncIterator
-
-import anyio
 import anyio.to_thread
 import httpx
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from schemathesis import Case, GenerationMode
 
 from coop.unit_of_work import Units
-from tests.v1.conftest import Lagoon, member
+from tests.v1.conftest import Lagoon, member, serving
 
 EXAMPLES = 25
 """Of each kind for each operation: half a minute in all."""
@@ -29,17 +23,6 @@ bounded = hypothesis_settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-
-
-@contextlib.asynccontextmanager
-async def serving(app: Litestar) -> AsyncIterator[str]:
-    """Serve the application on a free loopback port, as in production, in this very loop."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-        async with anyio.create_task_group() as group:
-            group.start_soon(server.serve, [listener])
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            server.should_exit = True
 
 
 def examine(description: dict[str, object], origin: str, headers: dict[str, str]) -> int:
