@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -50,7 +51,8 @@ STORY = "story.json"
 @click.option("--fresh", is_flag=True, help="Throw the demo's data away and start over.")
 def demo(data: Path, port: int, network_port: int, manifest: Path | None, *, fresh: bool) -> None:
     """Run a living demo cooperative with a sample network, and print what to open."""
-    logs.configure(form="text")
+    # A demo speaks to a person; what went well is on its pages.
+    logs.configure(form="text", level=logging.WARNING)
     data = data.absolute()
     for wanted, option in (
         (port, "--port"),
