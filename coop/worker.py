@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from coop.authorization import expiry
 from coop.billing import reconciliation, refunds, renewals, subscriptions
 from coop.billing.gateway import Gateway
 from coop.fetching import Fetcher
@@ -191,6 +192,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("recognise_months", hourly, partial(settlement.recognise_due, units)),
         Job("forget_rolls", hourly, partial(roll.forget_due, units)),
         Job("reconcile", hourly, partial(reconciliation.run, units, gateway)),
+        Job("forget_tokens", hourly, partial(expiry.forget_due, units)),
         Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
         Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),
     )

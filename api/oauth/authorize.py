@@ -12,6 +12,8 @@ from api.oauth.consent import ask
 from api.oauth.parameters import Parameters, Unreadable
 from api.pages.destination import Destination
 from api.pages.entrance import cookie, onward
+from api.pages.languages import LOCALES
+from api.pages.rendering import WISHED_LOCALE
 from coop.authorization import interactions, redirects, requests
 from coop.authorization.interactions import Step
 from coop.authorization.requests import AuthorizationRequest, Denied, UnsafeRequest
@@ -19,12 +21,15 @@ from coop.errors import CoopError
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
 
+LONGEST_HINT = 254
+"""Characters of a login hint: an e-mail address or a handle."""
+
 
 @get("/oauth/authorize", include_in_schema=False)
 async def authorize(
     request: AnyRequest, units: NamedDependency[Units], viewer: NamedDependency[Viewer | None]
 ) -> Response[bytes]:
-    """Take the next step of an authorization request: sign in, sign up, agree, or go back with a code."""
+    """Take the next step of a request: sign in, sign up, see to the dues, agree, or go back with a code."""
     try:
         return await _go_on(request, units, viewer, parameters.of_query(request))
     except Unreadable as error:
@@ -46,7 +51,8 @@ async def _go_on(
         async with units.read() as work:
             asked = await requests.read(work, form.values, form.repeated)
             step = await interactions.next_step(work, asked, visit_of(viewer), marker)
-            mark = interactions.mark(work, asked, viewer.session_id if viewer else None)
+            former = viewer.session_id if viewer else None
+            mark = interactions.mark(work, asked, former, for_dues=step is Step.DUES)
         if viewer is not None and step is Step.CONSENT:
             return await ask(request, units, viewer, asked)
         if viewer is not None and step is Step.DONE:
@@ -73,13 +79,22 @@ def _detour(
     settings: Settings, step: Step, asked: AuthorizationRequest, mark: str, *, again: bool
 ) -> Response[bytes]:
     back = quote(asked.path, safe="")
-    location = f"/sign-up?next={back}"
-    if step is Step.SIGN_IN:
-        location = f"/sign-in?reauthenticate=1&next={back}" if again else f"/sign-in?next={back}"
+    sign_in = f"/sign-in?next={back}"
+    if again:
+        sign_in += "&reauthenticate=1"
+    elif asked.login_hint:
+        sign_in += f"&login_hint={quote(asked.login_hint[:LONGEST_HINT], safe='')}"
+    location = {
+        Step.SIGN_IN: sign_in,
+        Step.SIGN_UP: f"/sign-up?next={back}",
+        Step.DUES: f"/join?next={back}",
+    }[step]
     lifetime = int(interactions.LIFETIME.total_seconds())
-    return onward(
-        location, cookies=[cookie(settings, interactions.cookie_name(settings), mark, max_age=lifetime)]
-    )
+    cookies = [cookie(settings, interactions.cookie_name(settings), mark, max_age=lifetime)]
+    wished = next((tag[:2].lower() for tag in asked.ui_locales if tag[:2].lower() in LOCALES), None)
+    if wished is not None:
+        cookies.append(cookie(settings, WISHED_LOCALE, wished, max_age=lifetime))
+    return onward(location, cookies=cookies)
 
 
 routes = [authorize, authorize_by_form]

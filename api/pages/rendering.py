@@ -21,6 +21,9 @@ from coop.settings import Settings
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
+WISHED_LOCALE = "wished-locale"
+"""The cookie of the language in which the network that sent the visitor here speaks to them."""
+
 AnyRequest = Request[object, object, State]
 
 
@@ -30,7 +33,7 @@ def wants_page(request: AnyRequest) -> bool:
 
 
 def locale_of(request: AnyRequest) -> str:
-    """Return the language of this answer: the visitor's choice, the account's, the browser's, the co-op's."""
+    """Return the language of this answer: the visitor's choice, the account's, the network's, the browser's, ours."""
     settings: Settings = request.app.state.settings
     chosen = request.cookies.get("locale")
     if chosen in LOCALES:
@@ -38,6 +41,9 @@ def locale_of(request: AnyRequest) -> str:
     viewer = request.state.get("viewer")
     if viewer is not None and viewer.locale in LOCALES:
         return str(viewer.locale)
+    wished = request.cookies.get(WISHED_LOCALE)
+    if wished in LOCALES:
+        return wished
     for part in request.headers.get("accept-language", "")[:200].split(","):
         language = part.partition(";")[0].strip().lower()[:2]
         if language in LOCALES:

@@ -41,12 +41,13 @@ async def form(
     viewer: NamedDependency[Viewer | None],
     next: FromQuery[str] = "",  # noqa: A002 - the name of the query parameter
     reauthenticate: FromQuery[str] = "",
+    login_hint: FromQuery[str] = "",
 ) -> Response[bytes]:
     """Ask who is there; whoever is signed in already goes straight on, unless they must prove it again."""
     if viewer is not None and not reauthenticate:
         return onward(local_path(next))
     return await _ask(
-        request, local_path(next), name=viewer.handle if viewer else "", again=viewer is not None
+        request, local_path(next), name=viewer.handle if viewer else login_hint, again=viewer is not None
     )
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from coop import sealing
 from coop.authorization import claims, consents, logout
 from coop.authorization.requests import AuthorizationRequest
+from coop.membership import entitlements
 from coop.networks import networks
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
@@ -28,6 +29,7 @@ class Step(enum.Enum):
 
     SIGN_IN = enum.auto()
     SIGN_UP = enum.auto()
+    DUES = enum.auto()
     CONSENT = enum.auto()
     DONE = enum.auto()
 
@@ -63,9 +65,13 @@ async def next_step(
 async def _step_of_visitor(
     work: UnitOfWork, request: AuthorizationRequest, visit: Visit, marker: str | None
 ) -> Step:
-    fresh = satisfied(work, request, marker, visit.session_id, fresh=True)
-    if "create" in request.prompt and not satisfied(work, request, marker, visit.session_id, fresh=False):
-        return Step.SIGN_UP
+    made = _read(work, request, marker)
+    fresh = made is not None and made.former != str(visit.session_id)
+    if "create" in request.prompt:
+        # Joining leads through the dues, once: whoever decided there comes back, member or not.
+        entitled = await entitlements.of(work, visit.account_id)
+        if entitled.membership == "none" and not (made and made.asked_for_dues):
+            return Step.DUES
     stale = request.max_age is not None and work.wall - visit.authenticated_at > timedelta(
         seconds=request.max_age
     )
@@ -76,7 +82,8 @@ async def _step_of_visitor(
             raise request.denied("login_required", "Somebody else than the hinted member signed in.")
         return Step.SIGN_IN
     consent = await consents.of(work, request.client.id, visit.account_id)
-    asks = {"consent", "select_account"} & request.prompt
+    # Who presses "Join" while signed in already is shown as whom, and may change that.
+    asks = {"consent", "select_account", "create"} & request.prompt
     return Step.CONSENT if asks or consent is None or not consent.covers(request.scope) else Step.DONE
 
 
@@ -93,23 +100,30 @@ def cookie_name(settings: Settings) -> str:
     return "__Host-interaction" if settings.secure else "interaction"
 
 
-def mark(work: UnitOfWork, request: AuthorizationRequest, session_id: UUID | None) -> str:
+@dataclass(frozen=True, slots=True)
+class _Detour:
+    """What a marker says of the detour that a browser was sent on."""
+
+    former: str
+    """The session that was signed in when the browser left; a fresh one is another."""
+    asked_for_dues: bool
+
+
+def mark(work: UnitOfWork, request: AuthorizationRequest, session_id: UUID | None, *, for_dues: bool) -> str:
     """Return the marker of a request that leaves for a detour while `session_id` is signed in in the browser."""
-    facts = f"{int(work.wall.timestamp())}.{_digest(request)}.{session_id or ''}"
+    began = int(work.wall.timestamp())
+    facts = f"{began}.{_digest(request)}.{session_id or ''}.{'dues' if for_dues else ''}"
     return f"{facts}.{_mac(work.settings, facts)}"
 
 
-def satisfied(
-    work: UnitOfWork, request: AuthorizationRequest, marker: str | None, session_id: UUID, *, fresh: bool
-) -> bool:
-    """Tell whether this browser has made the detour of `request`; `fresh` asks for a session opened on the way."""
+def _read(work: UnitOfWork, request: AuthorizationRequest, marker: str | None) -> _Detour | None:
     facts, _, mac = (marker or "").rpartition(".")
     if not hmac.compare_digest(mac.encode(), _mac(work.settings, facts).encode()):
-        return False
-    began, digest, former = facts.split(".")
+        return None
+    began, digest, former, dues = facts.split(".")
     if digest != _digest(request) or int(work.wall.timestamp()) - int(began) > LIFETIME.total_seconds():
-        return False
-    return not fresh or former != str(session_id)
+        return None
+    return _Detour(former, dues == "dues")
 
 
 def _digest(request: AuthorizationRequest) -> str:

@@ -8,9 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from coop import policies
 from coop.clock import FixedClock
 from coop.identity import sessions
 from coop.identity.accounts import Account
+from coop.membership import terms
+from coop.policies import Dues
 from coop.unit_of_work import Units
 from tests import people
 from tests.protocol.relying_party import RelyingParty, answer_of
@@ -40,6 +43,22 @@ async def test_a_stranger_signs_in_and_comes_back(party: RelyingParty, units: Un
 
     assert page.status_code == 200
     assert "code" in answer_of(await party.agree(page))
+
+
+async def test_a_login_hint_is_typed_in_already(party: RelyingParty) -> None:
+    answer = await party.authorize(login_hint="ada@example.org")
+
+    page = await party.http.get(answer.headers["location"])
+
+    assert 'value="ada@example.org"' in page.text
+
+
+async def test_pages_speak_the_language_that_the_network_asks_for(party: RelyingParty) -> None:
+    answer = await party.authorize(ui_locales="de pl-PL en")
+
+    page = await party.http.get(answer.headers["location"])
+
+    assert page.headers["content-language"] == "pl"
 
 
 async def test_prompt_none_without_a_session_is_login_required(party: RelyingParty) -> None:
@@ -108,24 +127,41 @@ async def test_a_forged_marker_is_worth_nothing(party: RelyingParty, units: Unit
         party.http.cookies.delete("interaction")
 
 
-async def test_prompt_create_leads_through_sign_up(party: RelyingParty, units: Units) -> None:
+async def become_member(units: Units, account: Account) -> None:
+    """Give an account a year."""
+    async with units.open() as work:
+        await terms.begin(work, account.id, dues=await policies.in_force(work, Dues))
+
+
+async def test_joining_leads_through_sign_up_and_back_to_consent(party: RelyingParty, units: Units) -> None:
     path, back = detour(await party.authorize(prompt="create"))
     assert path == "/sign-up"
-
     newcomer = await people.register(units, "newcomer")
-    party.http.cookies.set("session", "")
+    await become_member(units, newcomer)
+
     await sign_in_again(party.http, units, newcomer)
 
     assert (await party.http.get(back)).status_code == 200
 
 
 @pytest.mark.usefixtures("ada")
-async def test_prompt_create_takes_who_is_signed_in_through_the_dues_once(party: RelyingParty) -> None:
-    # The sign-up page leads them to the dues, and those back here, in the same session.
+async def test_joining_leads_who_is_no_member_through_the_dues_once(party: RelyingParty) -> None:
     path, back = detour(await party.authorize(prompt="create"))
-    assert path == "/sign-up"
+    assert path == "/join"
 
     assert (await party.http.get(back)).status_code == 200
+
+
+async def test_a_member_who_presses_join_is_shown_as_whom_they_are_signed_in(
+    party: RelyingParty, units: Units, ada: Account
+) -> None:
+    await become_member(units, ada)
+    await party.code()
+
+    page = await party.authorize(prompt="create")
+
+    assert page.status_code == 200
+    assert "You are signed in as ada." in page.text
 
 
 @pytest.mark.usefixtures("ada")

@@ -1,0 +1,27 @@
+"""What has expired is forgotten: tokens that open nothing any more, and grants of which nothing is left."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, exists
+
+from coop.authorization.grants import Grant
+from coop.authorization.tokens import AccessToken, RefreshToken
+from coop.unit_of_work import Units
+
+KEPT = timedelta(days=7)
+"""How long a row outlives its usefulness, so that a replay is still recognised as one."""
+
+
+async def forget_due(units: Units) -> None:
+    """Delete tokens and grants that expired a week ago."""
+    async with units.open() as work:
+        before = work.wall - KEPT
+        await work.session.execute(delete(AccessToken).where(AccessToken.expires_at < before))
+        await work.session.execute(delete(RefreshToken).where(RefreshToken.expires_at < before))
+        await work.session.execute(
+            delete(Grant).where(
+                Grant.code_expires_at < before,
+                ~exists().where(AccessToken.grant_id == Grant.id),
+                ~exists().where(RefreshToken.grant_id == Grant.id),
+            )
+        )
