@@ -25,7 +25,7 @@ HOLDINGS = (
         until=marked(
             "Until you erase the account. A keyed digest of the handle stays, so that nobody can take your name."
         ),
-        tables=("accounts",),
+        tables=("accounts", "retired_handles"),
     ),
     Holding(
         what=marked("Your e-mail address, if you gave one"),
@@ -34,7 +34,7 @@ HOLDINGS = (
             "You, and Stripe if you pay by card. A network only if you switch it on for that network."
         ),
         until=marked("Until you remove it or erase the account."),
-        tables=("accounts",),
+        tables=("accounts", "mail_links", "outbox", "mailbox"),
     ),
     Holding(
         what=marked("Your password as a digest, your passkeys' public halves, digests of recovery codes"),
@@ -43,7 +43,7 @@ HOLDINGS = (
         ),
         who=marked("Nobody."),
         until=marked("Until you replace or remove them."),
-        tables=(),
+        tables=("accounts", "passkeys", "passkey_challenges", "recovery_codes"),
     ),
     Holding(
         what=marked("Browsers in which you are signed in, with the day each was last used"),
@@ -57,7 +57,7 @@ HOLDINGS = (
         why=marked("To keep the member register and to tell networks that you are a member."),
         who=marked("You and stewards. Networks learn active or none, and the month, never how it was paid."),
         until=marked("As long as the co-op must keep its register."),
-        tables=(),
+        tables=("members", "terms", "renewal_notices"),
     ),
     Holding(
         what=marked("What you paid and what the solidarity pool added"),
@@ -66,7 +66,21 @@ HOLDINGS = (
         ),
         who=marked("You, the treasurer and, for cards, Stripe. Card numbers go to Stripe and never to us."),
         until=marked("Amounts stay in the books for ever; the link to you until you erase the account."),
-        tables=(),
+        tables=(
+            "checkouts",
+            "payments",
+            "refunds",
+            "disputes",
+            "subscriptions",
+            "operations",
+            "stripe_events",
+            "gifts",
+            "person_references",
+            "reference_lookups",
+            "journal_entries",
+            "postings",
+            "recognitions",
+        ),
     ),
     Holding(
         what=marked("That you asked for a place, when, and where you stand in the queue"),
@@ -75,7 +89,7 @@ HOLDINGS = (
         ),
         who=marked("You."),
         until=marked("Until the place is given or you take the request back."),
-        tables=(),
+        tables=("places", "pool_reservations"),
     ),
     Holding(
         what=marked(
@@ -86,20 +100,40 @@ HOLDINGS = (
             "You; each network sees its own part only, under an identifier that no other network knows."
         ),
         until=marked("Until you disconnect the network."),
-        tables=(),
+        tables=("links", "aliases", "consents", "grants", "access_tokens", "refresh_tokens", "deliveries"),
     ),
     Holding(
         what=marked("That you were on the roll of a vote and whether you voted"),
         why=marked("To let each member vote once."),
         who=marked("You. The ballot itself lies apart from your name, under a random number."),
-        until=marked("Until the vote is closed and its record published."),
-        tables=(),
+        until=marked("Until the decision has taken effect; then the roll is forgotten."),
+        tables=("roll", "ballots"),
+    ),
+    Holding(
+        what=marked("Motions that you proposed, seconded or argued against"),
+        why=marked("To bring them before the members."),
+        who=marked("Everybody sees the words; your name does not stand beside them."),
+        until=marked("As long as the record of votes is kept."),
+        tables=("motions", "motion_seconds"),
+    ),
+    Holding(
+        what=marked("How often somebody tried to sign in, counted"),
+        why=marked("So that nobody can guess your password, or anybody's."),
+        who=marked("Nobody. The count stands behind a keyed digest, from which no address can be read."),
+        until=marked("What is older than an hour no longer counts."),
+        tables=("attempts",),
     ),
     Holding(
         what=marked("Acts of stewards that concern you, with their reasons"),
         why=marked("So that nobody can act on your account unseen."),
         who=marked("You, and stewards."),
         until=marked("For ever: the log can only grow."),
-        tables=(),
+        tables=("audit_log", "roles", "proposals"),
     ),
 )
+
+NOTHING_OF_A_PERSON = frozenset(
+    "clients clock_offset covenant_signatures ledger_balances networks pairwise_fingerprint place_queue "
+    "policy_versions schedule seals signing_keys webhook_endpoints".split()
+)
+"""The tables that hold nothing about a person."""
