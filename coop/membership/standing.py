@@ -56,7 +56,7 @@ async def of_many(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Standing]
 
 def _standing(terms: Sequence[Term], now: datetime) -> Standing:
     """Judge the terms of one account that have not run out; withdrawn ones that lie ahead do not count."""
-    alive = [term for term in terms if term.ended_early_at is None or term.ended_early_at > term.begins]
+    alive = [term for term in terms if not term.void]
     if not alive:
         return NONE
     last = alive[-1]

@@ -6,7 +6,7 @@ A term holds no trace of who paid for it, not even the minute at which it was gr
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, UniqueConstraint, func, select, update
+from sqlalchemy import CheckConstraint, Date, ForeignKey, UniqueConstraint, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -84,11 +84,16 @@ class Term(Base):
         """The instant at which this term stops covering its member, grace included unless it ended early."""
         return self.ended_early_at or self.grace_until
 
+    @property
+    def void(self) -> bool:
+        """Whether this year was given back before it began: then it never was."""
+        return self.ended_early_at is not None and self.ended_early_at <= self.begins
+
 
 async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> Term:
     """Grant a year: the first, the next (from the old end, in grace, too), or a new first one after a lapse."""
     previous = await latest(work, account_id)
-    if previous is not None and previous.begins > work.now and previous.ended_early_at is None:
+    if previous is not None and previous.begins > work.now:
         raise AlreadyRenewed
     zone = work.settings.zone
     today = local_date(work.now, zone)
@@ -102,7 +107,7 @@ async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> T
     last_day = anniversary(first_day, year)
     term = Term(
         account_id=account_id,
-        ordinal=previous.ordinal + 1 if previous else 1,
+        ordinal=1 + await _count(work, account_id),
         first_day=first_day,
         year=year,
         begins=begins,
@@ -122,9 +127,15 @@ async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> T
 
 
 async def latest(work: UnitOfWork, account_id: UUID) -> Term | None:
-    """Return the newest term of an account, whether it lies behind, now or ahead."""
+    """Return the newest term of an account, behind, now or ahead; one given back before it began never was."""
     found: Term | None = await work.session.scalar(
-        select(Term).where(Term.account_id == account_id).order_by(Term.ordinal.desc()).limit(1)
+        select(Term)
+        .where(
+            Term.account_id == account_id,
+            or_(Term.ended_early_at.is_(None), Term.ended_early_at > Term.begins),
+        )
+        .order_by(Term.ordinal.desc())
+        .limit(1)
     )
     return found
 
@@ -187,9 +198,14 @@ async def end_cover(work: UnitOfWork, account_id: UUID) -> bool:
     return True
 
 
+async def _count(work: UnitOfWork, account_id: UUID) -> int:
+    return await work.session.scalar(select(func.max(Term.ordinal)).where(Term.account_id == account_id)) or 0
+
+
 async def _cover(work: UnitOfWork, account_id: UUID) -> None:
     """Bring the member's cover in line with the terms after one was cut short."""
-    covered = max(term.last_instant for term in await history(work, account_id))
+    lived = [term for term in await history(work, account_id) if not term.void]
+    covered = max((term.last_instant for term in lived), default=work.now)
     await work.session.execute(
         update(Member)
         .where(Member.account_id == account_id)

@@ -9,11 +9,13 @@ revision = "membership"
 down_revision = "stewardship"
 
 # Terms come in order, each not before the one before it has ended: with the unique ordinal, two transactions that
-# do not see each other cannot both add one, so there is no overlap on either engine.
+# do not see each other cannot both add one, so there is no overlap on either engine. One that was given back before
+# it began takes no time at all.
 OUT_OF_ORDER = """
     NEW.ordinal <> 1 + (SELECT coalesce(max(ordinal), 0) FROM terms WHERE account_id = NEW.account_id)
     OR EXISTS (SELECT 1 FROM terms
-               WHERE account_id = NEW.account_id AND coalesce(ended_early_at, ends) > NEW.begins)
+               WHERE account_id = NEW.account_id AND coalesce(ended_early_at, ends) > NEW.begins
+                 AND coalesce(ended_early_at, ends) > begins)
 """
 FIXED = "id, account_id, ordinal, first_day, year, begins, ends, grace_until, price, policy_version"
 

@@ -188,6 +188,39 @@ async def test_withdrawing_from_a_renewal_ahead_leaves_the_running_year(units: U
     assert (known.state, known.ends, known.renewed) == ("active", renewal.begins, False)
 
 
+async def test_a_renewal_given_back_and_taken_again_is_a_whole_year(units: Units) -> None:
+    await found(units)
+    async with units.open() as work:
+        first = await grant(work, account := await newcomer(work))
+    await units.advance(timedelta(days=350))
+    async with units.open() as work:
+        await terms.end_early(work, (await grant(work, account)).id)
+    await units.advance(timedelta(days=5))
+    async with units.open() as work:
+        again = await grant(work, account)
+
+    assert (again.begins, again.ends) == (first.ends, datetime(2028, 3, 2, tzinfo=UTC))
+
+
+async def test_who_gives_back_the_next_year_and_then_this_one_can_return_at_once(units: Units) -> None:
+    await found(units)
+    async with units.open() as work:
+        first = await grant(work, account := await newcomer(work))
+        renewal = await grant(work, account)
+        await terms.end_early(work, renewal.id)
+        await terms.end_early(work, first.id)
+    await units.advance(timedelta(days=3))
+    async with units.open() as work:
+        again = await grant(work, account)
+
+    assert again.begins == datetime(2026, 3, 5, tzinfo=UTC)
+    assert await announced(units, account) == [
+        "MembershipActivated",
+        "MembershipEnded",
+        "MembershipActivated",
+    ]
+
+
 async def test_a_leap_day_keeps_its_anniversary_over_the_years(units: Units, clock: FixedClock) -> None:
     clock.instant = datetime(2028, 2, 29, 9, tzinfo=UTC)
     await found(units)
