@@ -13,7 +13,8 @@ from uuid import UUID
 import anyio
 import msgspec
 import structlog
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, or_, select, update
+from anyio.abc import TaskGroup
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coop.authorization import expiry
@@ -70,8 +71,9 @@ class Worker:
         a letter.
         """
         async with anyio.create_task_group() as group:
-            for errand in self._everything():
+            for errand in (self._outbox, *self.errands):
                 group.start_soon(self._for_ever, errand)
+            group.start_soon(self._keep_schedule)
 
     async def drain(self) -> int:
         """Work until nothing is due, and return how much was done; for tests and for `coop work --once`."""
@@ -82,10 +84,8 @@ class Worker:
 
     async def step(self) -> int:
         """Do one batch of the outbox, every errand and every due job once."""
-        return sum([await errand() for errand in self._everything()])
-
-    def _everything(self) -> Sequence[Callable[[], Awaitable[int]]]:
-        return [self._outbox, *self.errands, *(partial(self._run, job) for job in self.jobs)]
+        did = sum([await errand() for errand in (self._outbox, *self.errands)])
+        return did + sum([await self._run(job) for job in await self._due()])
 
     async def _for_ever(self, errand: Callable[[], Awaitable[int]]) -> None:
         while True:
@@ -96,6 +96,28 @@ class Worker:
                 did = 0
             if not did:
                 await anyio.sleep(self.idle)
+
+    async def _keep_schedule(self) -> None:
+        """Start each job when it is due, unless its last turn is still under way."""
+        under_way: set[str] = set()
+
+        async def turn(job: Job) -> None:
+            try:
+                await self._run(job)
+            except Exception as error:
+                log.exception("worker_fault", job=job.name, error=type(error).__name__)
+            finally:
+                under_way.discard(job.name)
+
+        async def start(group: TaskGroup) -> int:
+            for job in await self._due():
+                if job.name not in under_way:
+                    under_way.add(job.name)
+                    group.start_soon(turn, job)
+            return 0
+
+        async with anyio.create_task_group() as group:
+            await self._for_ever(partial(start, group))
 
     async def _outbox(self) -> int:
         did = 0
@@ -139,7 +161,7 @@ class Worker:
         return 1
 
     async def _run(self, job: Job) -> int:
-        if not await self._due(job):
+        if not await self._claim_turn(job):
             return 0
         try:
             await job.run()
@@ -147,20 +169,24 @@ class Worker:
             log.exception("job_failure", job=job.name, error=type(error).__name__)
         return 1
 
-    async def _due(self, job: Job) -> bool:
-        """Claim this turn of `job`, if it is due and nobody else has."""
+    async def _due(self) -> list[Job]:
+        """Return the jobs whose turn it is, by one look at the schedule."""
         async with self.units.read() as look:
-            due_at = await look.session.scalar(select(Scheduled.due_at).where(Scheduled.job == job.name))
-            if due_at is not None and due_at > look.wall:
-                return False
-        if due_at is None:
-            return await self._enrol(job)
+            later = set(await look.session.scalars(select(Scheduled.job).where(Scheduled.due_at > look.wall)))
+        return [job for job in self.jobs if job.name not in later]
+
+    async def _claim_turn(self, job: Job) -> bool:
+        """Claim this turn of `job`, unless somebody else has; a job that nobody ever ran is put on the schedule."""
         async with self.units.open() as work:
             turn = update(Scheduled).where(Scheduled.job == job.name, Scheduled.due_at <= work.wall)
-            moved: CursorResult[tuple[()]] = await work.session.execute(
-                turn.values(due_at=work.wall + job.every)
-            )  # type: ignore[assignment]  # DML gives a CursorResult
-            return moved.rowcount == 1
+            moved = await work.session.scalar(
+                turn.values(due_at=work.wall + job.every).returning(Scheduled.job)
+            )
+            if moved is not None:
+                return True
+            if await work.session.get(Scheduled, job.name) is not None:
+                return False
+        return await self._enrol(job)
 
     async def _enrol(self, job: Job) -> bool:
         """Put a job that nobody has ever run on the schedule; of two workers, one does."""
@@ -198,7 +224,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
     )
     if units.settings.demo:
         # A demo's year passes in a moment, and somebody is watching.
-        jobs = tuple(replace(job, every=min(job.every, timedelta(seconds=2))) for job in jobs)
+        jobs = tuple(replace(job, every=timedelta(seconds=30 if job.every is hourly else 2)) for job in jobs)
     return Worker(
         units,
         mailer,
@@ -207,7 +233,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
             event: (handler,) for event, handler in (announcements.handlers | recovery.handlers).items()
         },
         errands=(partial(deliver, units),),
-        idle=0.2 if units.settings.demo else 0.5,
+        idle=0.3 if units.settings.demo else 0.5,
     )
 
 

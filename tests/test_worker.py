@@ -123,5 +123,31 @@ async def test_a_job_runs_once_in_its_interval_among_all_workers(
     assert len(runs) == 2
 
 
+async def test_a_slow_job_delays_neither_letters_nor_other_jobs(units: Units, postbox: Postbox) -> None:
+    began, other = anyio.Event(), anyio.Event()
+
+    async def slow() -> None:
+        began.set()
+        await anyio.sleep_forever()
+
+    async def quick() -> None:
+        other.set()
+
+    jobs = [Job("slow", timedelta(hours=1), slow), Job("quick", timedelta(hours=1), quick)]
+    worker = Worker(units, postbox, jobs=jobs, idle=0.01)
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run)
+        with anyio.fail_after(30):
+            await began.wait()
+            await other.wait()
+            async with units.open() as work:
+                work.send(LETTER)
+            while not postbox.letters:
+                await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+
+    assert [letter.subject for letter in postbox.letters] == ["Hello"]
+
+
 def replace_subject(subject: str) -> Letter:
     return Letter(to=LETTER.to, subject=subject, body=LETTER.body)
