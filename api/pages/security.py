@@ -137,6 +137,12 @@ async def set_password(
     return onward(HOME)
 
 
+@get("/.well-known/change-password", include_in_schema=False)
+async def change_password() -> Response[bytes]:
+    """Lead password managers to the password form (W3C, A Well-Known URL for Changing Passwords)."""
+    return onward(f"{HOME}/password")
+
+
 @get(f"{HOME}/passkey", include_in_schema=False)
 async def passkey_form(request: AnyRequest, signed_in: NamedDependency[Viewer]) -> Response[bytes]:
     """Offer to add a passkey, to whoever has just proved who they are."""
@@ -272,6 +278,7 @@ routes = [
     end_others,
     password_form,
     set_password,
+    change_password,
     passkey_form,
     passkey_options,
     add_passkey,

@@ -26,8 +26,8 @@ OWN = 8
 """Characters that must remain once common words, the handle and the co-op's name are taken out."""
 VARIETY = 5
 """Different characters at least: fewer is one key held down."""
-WAITING = 20
-"""Passwords that may wait for each one at work; about a second's worth."""
+WAITING = 50
+"""Passwords that may wait for each one at work; about two seconds' worth."""
 
 # The digest of no password that anybody has, made with the same parameters: unknown accounts cost the same time.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$5IoWLRucyg6MpX4eYGSitgxb8EVaXren7aIdVaG45h8"

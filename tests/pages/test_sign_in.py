@@ -1,5 +1,4 @@
 import re
-import statistics
 import time
 from datetime import timedelta
 
@@ -123,8 +122,8 @@ async def test_an_unknown_account_costs_the_same_time(client: httpx.AsyncClient,
             await sign_in(client, name, WRONG)
             seconds.append(time.perf_counter() - begun)
 
-    ratio = statistics.median(took["grace"]) / statistics.median(took["nobod"])
-    assert 0.7 < ratio < 1.4
+    # The quickest of each: whatever else the machine was doing, it did least then.
+    assert 0.75 < min(took["grace"]) / min(took["nobod"]) < 1.33
 
 
 async def test_a_session_planted_by_somebody_else_is_never_adopted(
@@ -361,3 +360,9 @@ async def test_signing_in_takes_few_statements(client: httpx.AsyncClient, units:
     rest = [s for s in statements if s not in told_the_time + counted and not s.startswith("BEGIN")]
     assert len(counted) == 5
     assert [statement.split()[0] for statement in rest] == ["SELECT", "SELECT", "INSERT"]
+
+
+async def test_password_managers_find_where_to_change_a_password(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/.well-known/change-password")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account/security/password")
