@@ -1,4 +1,5 @@
 import re
+import statistics
 import time
 from datetime import timedelta
 
@@ -118,12 +119,12 @@ async def test_an_unknown_account_costs_the_same_time(client: httpx.AsyncClient,
 
     for _ in range(9):
         for name, seconds in took.items():
-            begun = time.perf_counter()
+            # Processor time, of all threads: what else the machine is busy with does not count.
+            begun = time.process_time()
             await sign_in(client, name, WRONG)
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(time.process_time() - begun)
 
-    # The quickest of each: whatever else the machine was doing, it did least then.
-    assert 0.75 < min(took["grace"]) / min(took["nobod"]) < 1.33
+    assert 0.75 < statistics.median(took["grace"]) / statistics.median(took["nobod"]) < 1.33
 
 
 async def test_a_session_planted_by_somebody_else_is_never_adopted(
