@@ -19,6 +19,7 @@ import msgspec
 from api.sandbox.app import create_sandbox
 from api.sandbox.sandbox import Webhook
 from coop import logs, schema
+from coop.billing import stripe_events
 from coop.cli.configuration import SETTINGS_FILE, run, units_of
 from coop.cli.demo import neighbours
 from coop.cli.demo.life import live_two_years
@@ -128,7 +129,9 @@ class Demo:
             clock=clock,
             path=self.data / "sandbox.sqlite",
             webhook=Webhook(
-                url=self.settings.url("/hooks/stripe"), secret=self.settings.stripe_webhook_secret
+                url=self.settings.url("/hooks/stripe"),
+                secret=self.settings.stripe_webhook_secret,
+                events=stripe_events.WANTED,
             ),
         )
         web = server(Mounted(assemble(self.settings), sandbox), host="127.0.0.1", port=self.port)

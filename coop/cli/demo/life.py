@@ -18,7 +18,7 @@ from api.sandbox.app import create_sandbox
 from api.sandbox.sandbox import Sandbox, Webhook
 from api.sandbox.terms import Terms
 from coop import policies, worker
-from coop.billing import checkout
+from coop.billing import checkout, stripe_events
 from coop.billing.checkout import Purpose, Wish
 from coop.billing.gateway import Gateway
 from coop.billing.stripe_gateway import StripeGateway
@@ -62,7 +62,11 @@ async def live_two_years(data: Path, settings: Settings, *, network_port: int) -
         url=settings.stripe_api_base,
         clock=lambda: clock.instant,
         path=data / "sandbox.sqlite",
-        webhook=Webhook(url=settings.url("/hooks/stripe"), secret=settings.stripe_webhook_secret),
+        webhook=Webhook(
+            url=settings.url("/hooks/stripe"),
+            secret=settings.stripe_webhook_secret,
+            events=stripe_events.WANTED,
+        ),
         terms=Terms(balance_delay=0, finalize_after=0),
         transport=httpx.ASGITransport(app),  # type: ignore[arg-type]  # Litestar is an ASGI application by its own types
         background=False,
