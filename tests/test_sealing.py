@@ -1,7 +1,7 @@
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from coop.authorization import sealing
+from coop import sealing
 from coop.settings import BadSettings, Settings
 
 SETTINGS = Settings(demo=True, secret_key="5e" * 32)
