@@ -15,12 +15,13 @@ from litestar.params import FromPath, URLEncodedBody
 
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
-from api.pages.pay import fresh_key, hosted
+from api.pages.pay import fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
 from coop.billing import checkout
 from coop.billing.checkout import Wish
 from coop.billing.gateway import Gateway, GatewayAway
+from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.money import Money
 from coop.policies import Dues
@@ -72,6 +73,8 @@ async def buy(
             price = Money((await policies.in_force(work, Dues)).document.price)
         wish = Wish(account_id=signed_in.account_id, amount=price, purpose="gift", next_path="/gifts")
         return onward(await checkout.begin(units, gateway, wish, key=data.key))
+    except InFlight as refusal:
+        return waiting(request, refusal, data.key)
     except (Invalid, GatewayAway) as refusal:
         return await _show(request, units, signed_in, {refusal.field or "": refusal.message})
 

@@ -22,6 +22,7 @@ from coop import policies
 from coop.billing import checkout
 from coop.billing.checkout import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.gateway import Gateway, GatewayAway, NotVisible
+from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.governance import motions
 from coop.membership import standing, terms
@@ -102,6 +103,10 @@ async def submit(
             return onward(leads_to)
         async with units.open() as work:
             place = await places.ask(work, signed_in.account_id)
+    except AlreadyMember:
+        return onward(next_path)
+    except InFlight as refusal:
+        return waiting(request, refusal, data.key)
     except (Invalid, AutomaticNeedsEmail, EmailNeeded, GatewayAway) as refusal:
         fault = {refusal.field or "": refusal.message}
         return await _ask(
@@ -120,6 +125,8 @@ async def came_back(
     """Do what a lost webhook would have done, and lead on."""
     raw = request.query_params.get("checkout", "")
     async with units.read() as work:
+        if "key" in request.query_params:
+            return onward(await _under_way(work, signed_in.account_id))
         visit = await _visit(work, signed_in.account_id, raw)
     if visit is None:
         return onward("/account")
@@ -161,6 +168,26 @@ async def _visit(work: UnitOfWork, account_id: UUID, raw: str) -> Checkout | Non
         return None
     # Somebody else's checkout is nobody's.
     return found if found is not None and found.account_id == account_id else None
+
+
+async def _under_way(work: UnitOfWork, account_id: UUID) -> str:
+    """Return where a second click leads: to the payment page that the first one opened."""
+    found = await checkout.live(work, account_id)
+    return found.url if found is not None and found.url is not None else "/join"
+
+
+def waiting(request: AnyRequest, refusal: InFlight, key: str) -> Response[bytes]:
+    """Tell whoever clicked twice that the first click is being worked on, and lead on by itself."""
+    return page(
+        "join/waiting.html",
+        request,
+        status=HTTPStatus.CONFLICT,
+        headers={
+            "Retry-After": str(refusal.retry_after),
+            "Refresh": f"{refusal.retry_after}; url=/join/return?key={quote(key, safe='')}",
+        },
+        onward=f"/join/return?key={quote(key, safe='')}",
+    )
 
 
 def chosen(settings: Settings, amount: str, other: str) -> Money:

@@ -10,12 +10,13 @@ from litestar.params import URLEncodedBody
 
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
-from api.pages.pay import chosen, fresh_key, hosted
+from api.pages.pay import chosen, fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
 from coop.billing import checkout, payments
 from coop.billing.checkout import Wish
 from coop.billing.gateway import Gateway, GatewayAway
+from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.money import ZERO, Money
 from coop.policies import Dues
@@ -57,6 +58,8 @@ async def submit(
         amount = chosen(units.settings, data.amount, data.other)
         wish = Wish(account_id=signed_in.account_id, amount=amount, purpose="sponsor")
         return onward(await checkout.begin(units, gateway, wish, key=data.key))
+    except InFlight as refusal:
+        return waiting(request, refusal, data.key)
     except (Invalid, GatewayAway) as refusal:
         return await _ask(request, units, signed_in, data, {refusal.field or "": refusal.message})
 

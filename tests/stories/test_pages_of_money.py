@@ -4,6 +4,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from coop.billing import operations
 from coop.billing.checkout import Checkout
 from coop.billing.operations import Operation
 from coop.billing.payments import Payment
@@ -76,6 +77,23 @@ async def test_a_double_click_opens_one_payment_page(till: Till) -> None:
 
     assert first.headers["location"] == second.headers["location"]
     assert await till.count(Checkout) == 1
+
+
+async def test_a_second_click_in_flight_leads_to_the_page_that_the_first_one_opened(till: Till) -> None:
+    ada = await till.person()
+    async with till.visitor(ada) as page:
+        form = await page.get("/join")
+        data = {"key": hidden(form, "key"), "amount": "25.00"}
+        async with till.units.open() as work:
+            facts = ("dues", 2500, False, "/account")
+            await operations.claim(work, data["key"], account_id=ada.id, purpose="checkout", facts=facts)
+        second = await page.post("/join", data=data)
+        till.clock.advance(timedelta(minutes=2))
+        first = await page.post("/join", data=data)
+        onward = await page.get(second.headers["refresh"].partition("url=")[2])
+
+    assert (second.status_code, second.headers["retry-after"]) == (409, "2")
+    assert onward.headers["location"] == first.headers["location"]
 
 
 async def test_a_key_serves_one_person_and_one_wish(till: Till) -> None:
