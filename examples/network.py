@@ -24,7 +24,7 @@ from litestar.response import Redirect
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{0}</title><style>:root{{color-scheme:light dark}}body{{font:1.1rem/1.6 Georgia,serif;max-width:34rem;margin:
-4rem auto;padding:0 1.2rem}}a{{color:inherit;margin-right:1.2rem}}</style><h1>{0}</h1><p>{1}</p><p>{2}</p>"""
+4rem auto;padding:0 1.2rem}}a{{color:inherit;margin-right:1.2rem}}</style><main><h1>{0}</h1><p>{1}</p><p>{2}</p></main>"""
 BACK, JOIN, SIGN_IN = '<a href="/">Back</a>', '<a href="/join">Join</a>', '<a href="/sign-in">Sign in</a>'
 INSIDE = '<a href="/members">For members</a><a href="/sign-out">Sign out</a>'
 Browser = Request[Any, Any, Any]
