@@ -28,8 +28,8 @@ from coop.unit_of_work import UnitOfWork, Units
 
 SOURCE = "recognition"
 MONTHS = 12
-BATCH = 50
-"""Terms in one unit of work; enough to be quick, few enough to hold nobody up."""
+BATCH = 4
+"""Terms in one unit of work: at most 48 entries, so that on SQLite nobody waits long for the one writer."""
 
 
 class Recognition(Base):
