@@ -35,7 +35,6 @@ def visit_of(viewer: Viewer | None) -> Visit | None:
         account_id=viewer.account_id,
         session_id=viewer.session_id,
         authenticated_at=viewer.authenticated_at,
-        amr=viewer.amr,
     )
 
 

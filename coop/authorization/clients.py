@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, String, select
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.authorization import redirects, scopes
@@ -151,14 +151,6 @@ async def find(work: UnitOfWork, client_id: str | None) -> Client | None:
     """Return the client with this public identifier, if there is one."""
     key = key_of(client_id)
     return None if key is None else await work.session.get(Client, key)
-
-
-async def of_network(work: UnitOfWork, network_id: UUID) -> list[Client]:
-    """Return the clients of a network, the oldest first."""
-    found = await work.session.scalars(
-        select(Client).where(Client.network_id == network_id).order_by(Client.created_at, Client.id)
-    )
-    return list(found)
 
 
 def key_of(client_id: str | None) -> UUID | None:

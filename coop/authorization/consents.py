@@ -91,8 +91,11 @@ async def give(
                 raise AliasTaken(field="alias") from error
     former = () if consent.withdrawn_at is not None else scopes.words(consent.scope)
     consent.scope = scopes.joined(dict.fromkeys((*former, *wanted)))
-    consent.shares_email = shares_email
-    consent.shares_display_name = shares_display_name
+    # A switch that was not shown was not touched.
+    if scopes.EMAIL in wanted:
+        consent.shares_email = shares_email
+    if scopes.PROFILE in wanted:
+        consent.shares_display_name = shares_display_name
     consent.given_at = work.now
     consent.withdrawn_at = None
     if client.network_id is not None:

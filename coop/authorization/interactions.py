@@ -41,7 +41,6 @@ class Visit:
     account_id: UUID
     session_id: UUID
     authenticated_at: datetime
-    amr: tuple[str, ...]
 
 
 async def next_step(

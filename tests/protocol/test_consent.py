@@ -62,6 +62,16 @@ async def test_the_email_address_stays_here_unless_switched_on(party: RelyingPar
     assert (told["email"], told["email_verified"]) == ("ada@example.org", True)
 
 
+@pytest.mark.usefixtures("ada")
+async def test_a_switch_that_was_not_shown_stays_as_it_was(party: RelyingParty) -> None:
+    await party.agree(await party.authorize(), email="yes")
+
+    await party.agree(await party.authorize(scope="openid", prompt="consent"))
+
+    told = (await party.userinfo((await party.tokens())["access_token"])).json()
+    assert told["email"] == "ada@example.org"
+
+
 async def test_ones_own_handle_may_be_shown(party: RelyingParty, ada: Account) -> None:
     page = await party.authorize()
     assert "networks can then recognise you" in page.text
