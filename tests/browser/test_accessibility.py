@@ -16,6 +16,7 @@ from coop.mail import Letter, Mailbox
 from coop.networks import aliases, links, networks
 from coop.unit_of_work import Units
 from tests import cooperative, people
+from tests.ledger.trade import three_months
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -104,6 +105,18 @@ async def faults(tab: Page) -> list[str]:
 async def test_no_public_page_has_a_fault_that_axe_can_find(tab: Page, origin: str) -> None:
     found = []
     for path in PUBLIC:
+        await tab.goto(origin + path)
+        found += [f"{path} {fault}" for fault in await faults(tab)]
+
+    assert not found, "\n".join(found)
+
+
+async def test_books_with_something_in_them_have_no_fault_that_axe_can_find(
+    tab: Page, origin: str, units: Units
+) -> None:
+    await three_months(units)
+    found = []
+    for path in ("/books", "/books/2026-02"):
         await tab.goto(origin + path)
         found += [f"{path} {fault}" for fault in await faults(tab)]
 
