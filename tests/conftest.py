@@ -5,6 +5,8 @@ The schema is built once by the migrations, as a template; each test gets a copy
 """
 
 import asyncio
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +30,7 @@ from coop.database import make_engine
 from coop.mail import Letter
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
+from tests import demo as demos
 from tests import postgres
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -184,3 +187,32 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """Speak HTTP to the application in this very loop."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ISSUER) as speaking:
         yield speaking
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data of a demo whose two years one test process has lived through for all of them."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    seed = shared / "demo"
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (seed / "story.json").exists():
+            with demos.running(seed):
+                pass
+    return seed
+
+
+@pytest.fixture(scope="session")
+def demo(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[demos.Demo]:
+    """Give a running demo to tests that look at it and move neither its clock nor its money."""
+    with demos.running(demos.copy(seeded, tmp_path_factory.mktemp("shared") / "demo")) as started:
+        yield started
+
+
+@pytest.fixture
+def own_demo(seeded: Path, tmp_path: Path) -> Iterator[demos.Demo]:
+    """Give a running demo of the test's own."""
+    with demos.running(demos.copy(seeded, tmp_path / "demo")) as started:
+        yield started

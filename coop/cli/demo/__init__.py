@@ -7,9 +7,10 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
@@ -21,7 +22,7 @@ from api.sandbox.sandbox import Webhook
 from coop import logs, schema
 from coop.billing import stripe_events
 from coop.cli.configuration import SETTINGS_FILE, run, units_of
-from coop.cli.demo import neighbours
+from coop.cli.demo import companion, neighbours
 from coop.cli.demo.life import live_two_years
 from coop.cli.demo.mounting import PREFIX, BusinessClock, Mounted
 from coop.cli.demo.story import Story
@@ -139,8 +140,9 @@ class Demo:
             async with sandbox.lifespan(), anyio.create_task_group() as group:
                 group.start_soon(clock.follow)
                 group.start_soon(self.announce, story)
-                await web.serve()
-                group.cancel_scope.cancel()
+                with stopping_in_order():
+                    await web.serve()
+                    group.cancel_scope.cancel()
         finally:
             await units.close()
 
@@ -178,10 +180,10 @@ class Demo:
         """Run a sample network as a process of its own: it knows the cooperative over HTTP only."""
         client = story.clients[index]
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(sample_network()),
+            *(sys.executable, companion.__file__, str(sample_network())),
             *("--issuer", self.settings.issuer, "--port", str(port), "--name", story.networks[index].name),
             *("--client-id", client.client_id, "--client-secret", client.client_secret or ""),
+            stdin=asyncio.subprocess.PIPE,
         )
         try:
             yield
@@ -190,6 +192,17 @@ class Demo:
                 process.terminate()
             with anyio.CancelScope(shield=True):
                 await process.wait()
+
+
+@contextlib.contextmanager
+def stopping_in_order() -> Iterator[None]:
+    """Ignore the signal that uvicorn hands on once it has shut down: it would end us before the networks are stopped."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def sample_network() -> Path:
