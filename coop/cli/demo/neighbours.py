@@ -5,10 +5,11 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from coop.authorization import clients
+from coop.authorization import clients, consents, scopes
 from coop.authorization.clients import Client
 from coop.cli.demo.story import SeededClient, SeededNetwork, Story
-from coop.networks import aliases, links, networks
+from coop.identity import accounts
+from coop.networks import networks
 from coop.networks.networks import Network
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -25,7 +26,6 @@ class Neighbourhood:
         self.ports = (network_port, network_port + 1)
         self.clients: list[SeededClient] = []
         self.networks: list[SeededNetwork] = []
-        self.ids: list[UUID] = []
         self.chance = random.Random(25)  # noqa: S311 - the same demo every time, nothing secret
 
     async def arrive(self) -> None:
@@ -48,7 +48,6 @@ class Neighbourhood:
     async def network(self, work: UnitOfWork, kind: str, name: str, slug: str, origin: str) -> Network:
         """Register one network."""
         network = await networks.register(work, kind=kind, name=name, origin=origin, slug=slug)
-        self.ids.append(network.id)
         self.networks.append(SeededNetwork(slug=slug, name=name, origin=origin))
         return network
 
@@ -83,17 +82,22 @@ class Neighbourhood:
         )
 
     async def mingle(self) -> None:
-        """Let some of those who have joined come to one more network, under a name of its own there."""
+        """Let some of those who have joined come to one more network, and agree to what it may know."""
         async with self.units.open() as work:
-            for account_id in self.chance.sample(
-                sorted(self.accounts.values(), key=str), k=max(1, len(self.accounts) // 4)
-            ):
-                network_id = self.chance.choice(self.ids)
-                if await links.find(work, network_id, account_id) is None:
-                    await aliases.choose(
-                        work, network_id, account_id, await aliases.suggest(work, network_id)
-                    )
-                    await links.link(work, network_id, account_id)
+            guests = self.chance.sample(sorted(self.accounts), k=max(1, len(self.accounts) // 4))
+            for handle in guests:
+                client = await clients.find(work, self.chance.choice(self.clients).client_id)
+                if client is None or await consents.of(work, client.id, self.accounts[handle]) is not None:
+                    continue
+                await consents.give(
+                    work,
+                    client,
+                    await accounts.get(work, self.accounts[handle]),
+                    wanted=(scopes.OPENID, scopes.PROFILE),
+                    name=await consents.suggested_name(work, client),
+                    shares_email=False,
+                    shares_display_name=False,
+                )
 
 
 def callbacks(origin: str) -> list[str]:
