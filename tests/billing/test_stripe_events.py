@@ -189,7 +189,9 @@ async def test_an_event_takes_few_statements(till: Till) -> None:
     statements: list[str] = []
 
     def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
+        # SQLite's BEGIN is seen here, PostgreSQL's is not; neither is a question to the database.
+        if not statement.startswith("BEGIN"):
+            statements.append(statement)
 
     for engine in (till.units.writer, till.units.reader):
         event.listen(engine.sync_engine, "before_cursor_execute", count)
