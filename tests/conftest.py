@@ -42,6 +42,10 @@ hypothesis.settings.register_profile("coop", deadline=None)
 hypothesis.settings.load_profile("coop")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", action="store_true", help="take the pictures of the documents anew")
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
@@ -206,7 +210,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[demos.Demo]:
-    """Give a running demo to tests that look at it and move neither its clock nor its money."""
+    """Give a running demo to tests that leave its clock and the people it introduces as they are."""
     with demos.running(demos.copy(seeded, tmp_path_factory.mktemp("shared") / "demo")) as started:
         yield started
 
