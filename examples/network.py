@@ -120,6 +120,9 @@ provider = httpx.get(f"{args.issuer}/.well-known/openid-configuration").raise_fo
 # Cookies do not know ports: two networks on one machine need two names.
 visits = CookieBackendConfig(secret=secrets.token_bytes(32), key=f"network-{args.port}")
 app = Litestar(
-    [front, members, leave, come_back, sign_out], middleware=[visits.middleware], openapi_config=None
+    [front, members, leave, come_back, sign_out],
+    middleware=[visits.middleware],
+    openapi_config=None,
+    logging_config=None,
 )
 uvicorn.run(app, port=args.port, log_level="warning")
