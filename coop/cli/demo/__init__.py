@@ -1,37 +1,13 @@
 """`coop demo`: a living cooperative of some sixty people on one machine, with a sandbox and a sample network."""
 
-import asyncio
-import contextlib
-import json
-import logging
-import os
-import secrets
-import shutil
-import signal
+import importlib
 import socket
-import sys
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import anyio
 import click
-import msgspec
 
-from api.sandbox.app import create_sandbox
-from api.sandbox.sandbox import Webhook
-from coop import logs, schema
-from coop.billing import stripe_events
-from coop.cli.configuration import SETTINGS_FILE, run, units_of
-from coop.cli.demo import companion, neighbours
-from coop.cli.demo.life import live_two_years
-from coop.cli.demo.mounting import PREFIX, BusinessClock, Mounted
-from coop.cli.demo.story import Story
-from coop.cli.init import write_settings
-from coop.cli.serve import answering, assemble, server
+from coop.cli.demo import companion
 from coop.errors import Unavailable
-from coop.settings import Settings, load
-
-STORY = "story.json"
 
 
 @click.command()
@@ -43,7 +19,7 @@ STORY = "story.json"
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, help="Where the cooperative answers.")
 @click.option(
-    "--network-port", type=click.IntRange(1, 65535), default=8001, help="Where the sample network answers."
+    "--network-port", type=click.IntRange(1, 65534), default=8001, help="Where the sample network answers."
 )
 @click.option(
     "--manifest",
@@ -53,23 +29,16 @@ STORY = "story.json"
 @click.option("--fresh", is_flag=True, help="Throw the demo's data away and start over.")
 def demo(data: Path, port: int, network_port: int, manifest: Path | None, *, fresh: bool) -> None:
     """Run a living demo cooperative with a sample network, and print what to open."""
-    # A demo speaks to a person; what went well is on its pages.
-    logs.configure(form="text", level=logging.WARNING)
-    data = data.absolute()
     for wanted, option in (
         (port, "--port"),
         (network_port, "--network-port"),
         (network_port + 1, "--network-port"),
     ):
         require_free(wanted, option)
-    if fresh:
-        throw_away(data)
-    if manifest is not None:
-        # A manifest of an earlier run would tell a tool that this one is ready.
-        manifest.unlink(missing_ok=True)
-    settings = settings_for(data, port)
-    with contextlib.suppress(KeyboardInterrupt):
-        run(Demo(data, settings, network_port, manifest).run())
+    with companion.started(2) as networks:
+        # The networks get ready on the other core while this one imports the cooperative, which takes seconds, too.
+        running = importlib.import_module("coop.cli.demo.running")
+        running.run_demo(data.absolute(), port, network_port, manifest, fresh=fresh, networks=networks)
 
 
 def require_free(port: int, option: str) -> None:
@@ -80,151 +49,3 @@ def require_free(port: int, option: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise Unavailable(f"port {port} is taken; choose another with {option}") from error
-
-
-def throw_away(data: Path) -> None:
-    """Remove a demo's folder, and nothing that is not one."""
-    if data.exists() and not (data / SETTINGS_FILE).exists() and any(data.iterdir()):
-        raise Unavailable(f"{data} holds no demo; nothing was removed")
-    shutil.rmtree(data, ignore_errors=True)
-
-
-def settings_for(data: Path, port: int) -> Settings:
-    """Return the demo's settings, made at the first start; the port may differ from start to start."""
-    if not (data / SETTINGS_FILE).exists():
-        write_settings(
-            data,
-            demo=True,
-            name="Commons Cooperative",
-            private_targets=True,
-            sponsorship_delay_hours=0,
-            stripe_secret_key=f"sk_test_{secrets.token_hex(12)}",
-            stripe_webhook_secret=f"whsec_{secrets.token_hex(16)}",
-        )
-    issuer = f"http://127.0.0.1:{port}"
-    here = {"issuer": issuer, "stripe_api_base": f"{issuer}{PREFIX}"}
-    return load(data / SETTINGS_FILE, environ={}, **here)
-
-
-class Demo:
-    """One run of the demo: the cooperative and the sandbox in this process, the sample network in another."""
-
-    def __init__(self, data: Path, settings: Settings, network_port: int, manifest: Path | None):
-        """Take what the command line said."""
-        self.data = data
-        self.settings = settings
-        self.network_port = network_port
-        self.manifest = manifest
-        self.port = int(settings.issuer.rpartition(":")[2])
-
-    async def run(self) -> None:
-        """Seed if nobody has, serve, and stop when told to."""
-        story = await self.story()
-        units = units_of(self.settings)
-        story = await neighbours.move(units, story, self.network_port)
-        write_private(self.data / STORY, msgspec.json.encode(story))
-        clock = BusinessClock(units)
-        await clock.look()
-        sandbox = create_sandbox(
-            url=self.settings.stripe_api_base,
-            clock=clock,
-            path=self.data / "sandbox.sqlite",
-            webhook=Webhook(
-                url=self.settings.url("/hooks/stripe"),
-                secret=self.settings.stripe_webhook_secret,
-                events=stripe_events.WANTED,
-            ),
-        )
-        web = server(Mounted(assemble(self.settings), sandbox), host="127.0.0.1", port=self.port)
-        try:
-            async with sandbox.lifespan(), anyio.create_task_group() as group:
-                group.start_soon(clock.follow)
-                group.start_soon(self.announce, story)
-                with stopping_in_order():
-                    await web.serve()
-                    group.cancel_scope.cancel()
-        finally:
-            await units.close()
-
-    async def story(self) -> Story:
-        """Return what the seeding wrote down; two years are lived through before the first start."""
-        written = self.data / STORY
-        if not written.exists():
-            click.echo(
-                "Seeding: sixty people live through two years (this happens once, and takes half a minute) …"
-            )
-            # An interrupted seeding leaves half a life behind, which nobody could trust.
-            for leftover in self.data.glob("*.sqlite*"):
-                leftover.unlink()
-            await migrate(self.settings)
-            return await live_two_years(self.data, self.settings, network_port=self.network_port)
-        await migrate(self.settings)
-        return msgspec.json.decode(written.read_bytes(), type=Story)
-
-    async def announce(self, story: Story) -> None:
-        """Wait until all answer, then tell people and tools."""
-        async with contextlib.AsyncExitStack() as running:
-            await answering(self.settings.url("/health"))
-            for index, port in enumerate((self.network_port, self.network_port + 1)):
-                await running.enter_async_context(self.network(story, index, port))
-            for port in (self.network_port, self.network_port + 1):
-                await answering(f"http://127.0.0.1:{port}/")
-            if self.manifest is not None:
-                document = story.manifest(self.settings)
-                write_private(self.manifest, json.dumps(document, indent=2).encode())
-            click.echo(story.welcome(self.settings))
-            await anyio.sleep_forever()
-
-    @contextlib.asynccontextmanager
-    async def network(self, story: Story, index: int, port: int) -> AsyncIterator[None]:
-        """Run a sample network as a process of its own: it knows the cooperative over HTTP only."""
-        client = story.clients[index]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, companion.__file__, str(sample_network())),
-            *("--issuer", self.settings.issuer, "--port", str(port), "--name", story.networks[index].name),
-            *("--client-id", client.client_id, "--client-secret", client.client_secret or ""),
-            stdin=asyncio.subprocess.PIPE,
-        )
-        try:
-            yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            with anyio.CancelScope(shield=True):
-                await process.wait()
-
-
-@contextlib.contextmanager
-def stopping_in_order() -> Iterator[None]:
-    """Ignore the signal that uvicorn hands on once it has shut down: it would end us before the networks are stopped."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def sample_network() -> Path:
-    """Return the sample network's file: beside the packages in a checkout, inside them in the wheel."""
-    package = Path(__file__).parents[2]
-    return next(p for p in (package / "_examples", package.parent / "examples") if p.is_dir()) / "network.py"
-
-
-async def migrate(settings: Settings) -> None:
-    """Bring the demo's database to this version."""
-    units = units_of(settings)
-    try:
-        await schema.upgrade(units.writer)
-    finally:
-        await units.close()
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    draft.replace(path)
