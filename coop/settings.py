@@ -132,11 +132,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def load(
-    path: Path | None = None, *, environ: Mapping[str, str] | None = None, **overrides: object
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    defaults: Mapping[str, object] | None = None,
+    **overrides: object,
 ) -> Settings:
-    """Read `path` (TOML), then `COOP_*` of `environ`, then `overrides`; the later wins."""
+    """Read `defaults`, `path` (TOML), `COOP_*` of `environ`, and `overrides`; the later wins."""
     environ = os.environ if environ is None else environ
-    raw: dict[str, Any] = {}
+    raw: dict[str, Any] = dict(defaults or {})
     if path is not None:
         try:
             raw.update(tomllib.loads(path.read_text(encoding="utf-8")))

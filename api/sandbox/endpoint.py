@@ -1,5 +1,7 @@
 """The one door of the API: key, parameters, idempotency, the operation, expansion, and Stripe's errors."""
 
+import base64
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -162,7 +164,10 @@ def _perform(desk: Desk, asked: Asked) -> Answer:
 def _check_key(desk: Desk, asked: Asked) -> None:
     scheme, _, key = asked.authorization.partition(" ")
     if scheme.lower() == "basic":
-        raise StripeProblem("The sandbox takes its key as a bearer token.", status=401)
+        # As `curl -u sk_test_…:` sends it: the key is the name, and there is no password.
+        with contextlib.suppress(ValueError):
+            key = base64.b64decode(key, validate=True).decode("ascii").partition(":")[0]
+            scheme = "bearer"
     if scheme.lower() != "bearer" or not key:
         raise StripeProblem(
             "You did not provide an API key. You need to provide your API key in the Authorization header, using "

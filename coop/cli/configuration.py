@@ -37,7 +37,12 @@ def settings_of(data: Path | None) -> Settings:
     if data is None:
         named = os.environ.get("COOP_SETTINGS")
         return load(Path(named) if named else None)
-    return load(data / SETTINGS_FILE)
+    return load(data / SETTINGS_FILE, defaults=beside(data))
+
+
+def beside(data: Path) -> dict[str, object]:
+    """Return where the database of `data` is unless its settings say otherwise; the folder may be moved whole."""
+    return {"database_url": f"sqlite+aiosqlite:///{(data / 'coop.sqlite').absolute()}"}
 
 
 def units_of(settings: Settings) -> Units:

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -29,9 +30,10 @@ from coop.settings import Settings
 @click.option("--database-url", help="PostgreSQL, for production; an SQLite file in the folder unless given.")
 def init(data: Path, issuer: str, name: str, currency: str, time_zone: str, database_url: str | None) -> None:
     """Write DATA/coop.toml with fresh secrets, make the database, and adopt the founding policies."""
-    settings = write_settings(
+    write_settings(
         data, issuer=issuer, name=name, currency=currency, time_zone=time_zone, database_url=database_url
     )
+    settings = settings_of(data)
     run(open_books(settings))
     click.echo(
         f"{settings.name} is founded. Its settings are in {data / SETTINGS_FILE}; keep that file secret, and keep a\n"
@@ -40,22 +42,23 @@ def init(data: Path, issuer: str, name: str, currency: str, time_zone: str, data
     )
 
 
-def write_settings(data: Path, **chosen: str | int | bool | None) -> Settings:
-    """Write the settings file with fresh secrets, readable by its owner only, and return what it says."""
+def write_settings(data: Path, **chosen: str | int | bool | None) -> None:
+    """Write the settings file with fresh secrets, readable by its owner only."""
     path = data / SETTINGS_FILE
     if path.exists():
         raise Refused(f"{path} exists; this cooperative is founded already")
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     values = {key: value for key, value in chosen.items() if value is not None}
-    values.setdefault("database_url", f"sqlite+aiosqlite:///{(data / 'coop.sqlite').absolute()}")
     values |= {"secret_key": secrets.token_hex(32), "pairwise_secret": secrets.token_hex(32)}
     Settings(**values)  # type: ignore[arg-type]  # checks the values before anything is written
-    # A JSON string, number or boolean is also one in TOML.
-    lines = [f"{key} = {json.dumps(value)}\n" for key, value in values.items()]
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(lines)
-    return settings_of(data)
+        file.write(toml(values))
+
+
+def toml(values: Mapping[str, object]) -> str:
+    """Write settings as TOML: a JSON string, number or boolean is also one there."""
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 async def open_books(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """It refuses what Stripe refuses: a table of requests, and the answer that each must get."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -84,6 +85,14 @@ async def test_it_refuses(counter: World, path: str, body: str, code: str | None
 )
 async def test_it_refuses_headers(counter: World, headers: dict[str, str], status: int) -> None:
     assert (await counter.post("/v1/customers", "name=x", **headers)).status_code == status
+
+
+async def test_a_key_may_come_as_the_name_of_basic_authentication(counter: World) -> None:
+    basic = base64.b64encode(b"sk_test_sandbox000000:").decode()
+
+    answer = await counter.post("/v1/customers", "name=x", Authorization=f"Basic {basic}")
+
+    assert answer.status_code == 200
 
 
 async def test_what_is_not_there_is_404(counter: World) -> None:

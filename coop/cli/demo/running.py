@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,12 +19,12 @@ from api.sandbox.app import create_sandbox
 from api.sandbox.sandbox import Webhook
 from coop import logs, schema
 from coop.billing import stripe_events
-from coop.cli.configuration import SETTINGS_FILE, run, units_of
+from coop.cli.configuration import SETTINGS_FILE, beside, run, units_of
 from coop.cli.demo import companion, neighbours
 from coop.cli.demo.life import live_two_years
 from coop.cli.demo.mounting import PREFIX, BusinessClock, Mounted
 from coop.cli.demo.story import Story
-from coop.cli.init import write_settings
+from coop.cli.init import toml, write_settings
 from coop.cli.serve import answering, assemble, server
 from coop.errors import Unavailable
 from coop.settings import Settings, load
@@ -62,7 +63,10 @@ def throw_away(data: Path) -> None:
 
 def settings_for(data: Path, port: int) -> Settings:
     """Return the demo's settings, made at the first start; the port may differ from start to start."""
-    if not (data / SETTINGS_FILE).exists():
+    issuer = f"http://127.0.0.1:{port}"
+    here = {"issuer": issuer, "stripe_api_base": f"{issuer}{PREFIX}"}
+    path = data / SETTINGS_FILE
+    if not path.exists():
         write_settings(
             data,
             demo=True,
@@ -71,10 +75,13 @@ def settings_for(data: Path, port: int) -> Settings:
             sponsorship_delay_hours=0,
             stripe_secret_key=f"sk_test_{secrets.token_hex(12)}",
             stripe_webhook_secret=f"whsec_{secrets.token_hex(16)}",
+            **here,
         )
-    issuer = f"http://127.0.0.1:{port}"
-    here = {"issuer": issuer, "stripe_api_base": f"{issuer}{PREFIX}"}
-    return load(data / SETTINGS_FILE, environ={}, **here)
+    kept: dict[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
+    if kept | here != kept:
+        # Commands that are run beside the demo must know where it answers this time.
+        write_private(path, toml(kept | here).encode())
+    return load(path, environ={}, defaults=beside(data))
 
 
 class Demo:
