@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test check lint types imports bench lock clean
+.PHONY: help run test check lint types imports lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
