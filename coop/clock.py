@@ -5,7 +5,6 @@ tokens, signatures). *Business* time is wall time plus an offset that the demo c
 renewals live by it. In production the offset is zero and both are the same.
 """
 
-import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -77,11 +76,6 @@ class PastClock(SystemClock):
         """Return the instant at which business time was put."""
         del wall, ahead
         return self.instant
-
-
-def monotonic() -> float:
-    """Return seconds that only ever grow, for measuring and for leases within one process."""
-    return time.monotonic()
 
 
 def anniversary(first_day: date, years: int) -> date:

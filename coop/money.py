@@ -6,7 +6,7 @@ a sum can never mix two. `Currency` says how that one is written and read.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -122,8 +122,3 @@ def apportion(amount: Money, weights: Mapping[str, int], *, salt: str = "") -> d
     for key in sorted(weights, key=precedence)[:left]:
         floors[key] += 1
     return {key: Money(minor) for key, minor in floors.items()}
-
-
-def total(amounts: Sequence[Money]) -> Money:
-    """Return the sum of `amounts`, zero for none."""
-    return Money(sum(amount.minor for amount in amounts))

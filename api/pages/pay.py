@@ -59,7 +59,7 @@ class Offer:
     standing: Standing
     place: Place | None
     payable: bool
-    """A year can be paid for now."""
+    """This account may pay for a year today."""
     ends: datetime | None
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import get_args
 
 import click
+from sqlalchemy import select
 
 from coop.cli.configuration import data_option, opened, print_json, run, settings_of
 from coop.errors import NotFound
 from coop.governance import founding
 from coop.identity import accounts
+from coop.identity.accounts import Account
 from coop.stewardship import roles
 from coop.stewardship.roles import RoleName
 
@@ -52,13 +54,14 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 
     async def look() -> None:
         async with opened(settings) as units, units.read() as work:
+            living = await roles.holders(work)
+            named = select(Account.id, Account.handle).where(
+                Account.id.in_({one.account_id for one in living})
+            )
+            handles = {row.id: row.handle for row in await work.session.execute(named)}
             held = [
-                {
-                    "handle": (await accounts.get(work, one.account_id)).handle,
-                    "role": one.role,
-                    "until": one.expires_at.isoformat(),
-                }
-                for one in await roles.holders(work)
+                {"handle": handles[one.account_id], "role": one.role, "until": one.expires_at.isoformat()}
+                for one in living
             ]
         if as_json:
             print_json(held)
