@@ -1,5 +1,7 @@
 """The whole database: every package's mapped classes on one metadata, and the migrations that build it."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from alembic import command
@@ -7,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import coop.authorization.clients
 import coop.authorization.consents
@@ -74,8 +76,33 @@ def configuration(connection: Connection | None = None) -> Config:
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
     """Bring the database to `revision`, in one transaction."""
-    async with engine.begin() as connection:
+    async with engine.connect() as connection, _tables_may_be_copied(connection), connection.begin():
         await connection.run_sync(lambda sync: command.upgrade(configuration(sync), revision))
+        await _check_references(connection)
+
+
+@contextlib.asynccontextmanager
+async def _tables_may_be_copied(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Let SQLite, which cannot alter a table in place, drop and replace one that others refer to."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None  # noqa: S101 - it was just opened
+    # Not within a transaction, where SQLite would ignore it without a word.
+    await driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        await driver.execute("PRAGMA foreign_keys=ON")
+
+
+async def _check_references(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "sqlite":
+        dangling = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
+        if dangling:
+            msg = f"a migration left {len(dangling)} references to rows that are gone"
+            raise RuntimeError(msg)
 
 
 async def behind(engine: AsyncEngine) -> bool:

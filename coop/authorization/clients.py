@@ -20,9 +20,10 @@ from coop.unit_of_work import UnitOfWork, new_id
 SECRET_PREFIX = "coop_cs_"  # noqa: S105 - by which leaked secrets are found
 LONGEST_NAME = 80
 
-AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
+SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+AUTH_METHODS = ("none", *SECRET_METHODS, "private_key_jwt")
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-SIGNING_ALGORITHMS = ("ES256", "RS256")
+SIGNING_ALGORITHMS = ("ES256", "RS256", "EdDSA")
 
 
 class BadClientMetadata(Invalid):
@@ -43,10 +44,19 @@ class Client(Base):
     __tablename__ = "clients"
     __table_args__ = (
         CheckConstraint(
-            "auth_method IN ('none', 'client_secret_basic', 'client_secret_post')", name="auth_method"
+            "auth_method IN ('none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt')",
+            name="auth_method",
         ),
-        CheckConstraint("(auth_method = 'none') = (secret_digest IS NULL)", name="secret"),
-        CheckConstraint("id_token_algorithm IN ('ES256', 'RS256')", name="algorithm"),
+        CheckConstraint(
+            "(auth_method IN ('none', 'private_key_jwt')) = (secret_digest IS NULL)", name="secret"
+        ),
+        CheckConstraint(
+            "auth_method <> 'private_key_jwt' OR (jwks IS NULL) <> (jwks_uri IS NULL)", name="keys"
+        ),
+        CheckConstraint("id_token_algorithm IN ('ES256', 'RS256', 'EdDSA')", name="algorithm"),
+        CheckConstraint("access_token_format IN ('opaque', 'jwt')", name="access_token_format"),
+        # Without a secret, PKCE is all that binds a code to whoever asked for it.
+        CheckConstraint("requires_pkce OR auth_method <> 'none'", name="pkce"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
@@ -64,6 +74,22 @@ class Client(Base):
     profile_in_id_token: Mapped[bool]
     self_registered: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(index=True)
+    previous_secret_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32), default=None, repr=False)
+    previous_secret_until: Mapped[datetime | None] = mapped_column(default=None)
+    jwks: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    jwks_uri: Mapped[str | None] = mapped_column(String(500), default=None)
+    requires_pkce: Mapped[bool] = mapped_column(default=True)
+    """A steward may waive it for one confidential client whose software cannot; a challenge that was sent always binds."""
+    requires_nonce: Mapped[bool] = mapped_column(default=False)
+    access_token_format: Mapped[str] = mapped_column(String(8), default="opaque")
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(String(500), default=None)
+    backchannel_logout_session_required: Mapped[bool] = mapped_column(default=False)
+    sector_identifier_uri: Mapped[str | None] = mapped_column(String(500), default=None)
+    default_max_age: Mapped[int | None] = mapped_column(default=None)
+    registration_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32), default=None, repr=False)
+    """Of the registration access token, by which a client that introduced itself manages its metadata (RFC 7592)."""
+    details: Mapped[dict[str, object]] = mapped_column(JSON, default_factory=dict)
+    """What the client says of itself to people: addresses of its home, logo, terms and privacy pages, its contacts."""
 
     @property
     def client_id(self) -> str:
@@ -104,7 +130,7 @@ async def register(
     self_registered: bool = False,
 ) -> tuple[Client, str | None]:
     """Register a client and return it with its secret, which nobody will see again; a public one has none."""
-    confidential = auth_method != "none"
+    confidential = auth_method in SECRET_METHODS
     if grant_types is None:
         grant_types = GRANT_TYPES if confidential else GRANT_TYPES[:2]
     _check(

@@ -31,11 +31,13 @@ class Grant(Base):
     amr_methods: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[datetime]
     redirect_uri: Mapped[str] = mapped_column(String(2000))
-    code_challenge: Mapped[str] = mapped_column(String(128))
+    code_challenge: Mapped[str | None] = mapped_column(String(128))
     code_digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True, repr=False)
     code_expires_at: Mapped[datetime] = mapped_column(index=True)
     code_used_at: Mapped[datetime | None] = mapped_column(default=None)
     revoked_at: Mapped[datetime | None] = mapped_column(default=None)
+    claims: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    """What the `claims` parameter asked for beyond the scope (OpenID Connect Core, section 5.5)."""
 
     def get_redirect_uri(self) -> str:
         """Return the URI that the code went to; the name is the one that Authlib calls."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import anyio.to_thread
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, RSAKey
+from joserfc.jwk import ECKey, KeyParameters, KeySet, OKPKey, RSAKey
 from sqlalchemy import JSON, CheckConstraint, Index, LargeBinary, String, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
@@ -20,6 +20,9 @@ from coop.unit_of_work import UnitOfWork, Units
 
 _PURPOSE = "signing keys"
 _RSA_BITS = 2048
+
+Key = ECKey | OKPKey | RSAKey
+_KINDS: dict[str, type[ECKey] | type[OKPKey] | type[RSAKey]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
 
 
 class KeyState(enum.StrEnum):
@@ -94,21 +97,19 @@ async def published(work: UnitOfWork) -> list[dict[str, str]]:
 
 async def verifying(work: UnitOfWork) -> KeySet:
     """Return the keys by which our own signatures are recognised."""
-    return KeySet(
-        [
-            ECKey.import_key(dict(public)) if public["kty"] == "EC" else RSAKey.import_key(dict(public))
-            for public in await published(work)
-        ]
-    )
+    return KeySet([_KINDS[str(public["kty"])].import_key(dict(public)) for public in await published(work)])
 
 
-def _generate(algorithm: str) -> ECKey | RSAKey:
+def _generate(algorithm: str) -> Key:
+    use: KeyParameters = {"use": "sig", "alg": algorithm}
     if algorithm == "ES256":
-        return ECKey.generate_key("P-256", {"use": "sig", "alg": algorithm}, auto_kid=True)
-    return RSAKey.generate_key(_RSA_BITS, {"use": "sig", "alg": algorithm}, auto_kid=True)
+        return ECKey.generate_key("P-256", use, auto_kid=True)
+    if algorithm == "EdDSA":
+        return OKPKey.generate_key("Ed25519", use, auto_kid=True)
+    return RSAKey.generate_key(_RSA_BITS, use, auto_kid=True)
 
 
-async def _keep(work: UnitOfWork, algorithm: str, key: ECKey | RSAKey) -> None:
+async def _keep(work: UnitOfWork, algorithm: str, key: Key) -> None:
     kid = str(key.kid)
     insert = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
     await work.session.execute(
@@ -126,6 +127,6 @@ async def _keep(work: UnitOfWork, algorithm: str, key: ECKey | RSAKey) -> None:
 
 
 @lru_cache(maxsize=32)
-def _opened(settings: Settings, algorithm: str, kid: str, sealed: bytes) -> ECKey | RSAKey:
+def _opened(settings: Settings, algorithm: str, kid: str, sealed: bytes) -> Key:
     pem = sealing.unseal(settings, _PURPOSE, sealed, bound_to=kid.encode())
-    return ECKey.import_key(pem) if algorithm == "ES256" else RSAKey.import_key(pem)
+    return _KINDS[{"ES256": "EC", "EdDSA": "OKP"}.get(algorithm, "RSA")].import_key(pem)

@@ -28,10 +28,10 @@ async def test_every_endpoint_of_the_document_answers(wire: httpx.AsyncClient) -
         assert (await wire.get(address)).status_code != 404
 
 
-async def test_es256_and_rs256_are_offered_and_nothing_private_is_published(wire: httpx.AsyncClient) -> None:
+async def test_three_algorithms_are_offered_and_nothing_private_is_published(wire: httpx.AsyncClient) -> None:
     published = (await wire.get("/oauth/jwks")).json()["keys"]
 
-    assert {key["alg"] for key in published} == {"ES256", "RS256"}
+    assert {key["alg"] for key in published} == {"ES256", "RS256", "EdDSA"}
     for key in published:
         assert key["use"] == "sig"
         assert key["kid"]
