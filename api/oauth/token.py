@@ -36,10 +36,8 @@ async def _answer(request: AnyRequest, units: Units, endpoint: Endpoint) -> Resp
         raise Unreadable("Parameters belong in the body, not in the address.")
     if form.repeated:
         raise Unreadable("A parameter was given twice.")
-    asked = ProtocolRequest(endpoint, request.url.path, form.values, dict(request.headers))
-    # Introspection changes nothing; it must not wait for whoever writes.
-    async with units.read() if endpoint == "introspection" else units.open() as work:
-        given = await protocol.answer(work, asked)
+    path, headers = request.scope["path"], dict(request.headers)
+    given = await protocol.answer(units, ProtocolRequest(endpoint, path, form.values, headers))
     return answers.json(given.body, given.status, given.headers)
 
 

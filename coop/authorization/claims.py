@@ -8,10 +8,11 @@ from uuid import UUID
 from coop.authorization import consents, keys, scopes
 from coop.authorization.clients import Client
 from coop.authorization.consents import Consent
-from coop.authorization.grants import Grant
+from coop.authorization.presented import Family, KnownClient
 from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.membership import entitlements
+from coop.membership.entitlements import Entitlement
 from coop.networks import subjects
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
@@ -28,7 +29,7 @@ ACR_STRONG = "aal2"
 Claims = dict[str, object]
 
 
-def subject(settings: Settings, client: Client, account_id: UUID) -> str:
+def subject(settings: Settings, client: Client | KnownClient, account_id: UUID) -> str:
     """Return the subject identifier by which every client of one sector, and no other, knows the account."""
     return subjects.derive(settings, client.sector, account_id)
 
@@ -40,7 +41,11 @@ def acr(amr: tuple[str, ...] | list[str]) -> str:
 
 async def standing(work: UnitOfWork, account_id: UUID) -> Claims:
     """Return what every network learns of a membership; nothing in it tells who paid."""
-    entitled = await entitlements.of(work, account_id)
+    return of_standing(await entitlements.of(work, account_id))
+
+
+def of_standing(entitled: Entitlement) -> Claims:
+    """Return what an entitlement tells."""
     told: Claims = {
         "membership": entitled.membership,
         "groups": list(entitled.groups),
@@ -66,7 +71,9 @@ def of_profile(account: Account, consent: Consent | None, granted: tuple[str, ..
     return told
 
 
-async def userinfo(work: UnitOfWork, client: Client, account_id: UUID, granted: tuple[str, ...]) -> Claims:
+async def userinfo(
+    work: UnitOfWork, client: Client | KnownClient, account_id: UUID, granted: tuple[str, ...]
+) -> Claims:
     """Return the answer of the UserInfo endpoint (OpenID Connect Core, section 5.3)."""
     account = await accounts.get(work, account_id)
     consent = await consents.of(work, client.id, account_id)
@@ -77,7 +84,9 @@ async def userinfo(work: UnitOfWork, client: Client, account_id: UUID, granted: 
     }
 
 
-async def id_token(work: UnitOfWork, client: Client, grant: Grant, access_token: str, *, first: bool) -> str:
+async def id_token(
+    work: UnitOfWork, client: Client | KnownClient, grant: Family, access_token: str, *, first: bool
+) -> str:
     """Return the signed ID Token; its nonce only travels in the `first` one, not with refreshed tokens."""
     issued = int(work.wall.timestamp())
     told: Claims = {

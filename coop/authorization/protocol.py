@@ -1,43 +1,84 @@
 """The protocol machine: token, introspection and revocation endpoints, by Authlib's grants over our rows.
 
-Authlib is synchronous and untyped; it is confined to this module and the three that it joins (`server`,
-`token_grants`, `token_endpoints`). `answer` runs it with `session.run_sync` on the transaction of the unit of work, one
-server object for each request, and nothing inside blocks. What is *returned* is committed, also a refusal, since the
-revocation of a replayed family must stay; what is *raised* is rolled back.
+Each request takes three steps: what was presented is loaded in one statement (`presented`), Authlib judges it in memory
+(`server`, `token_grants`, `token_endpoints`: synchronous and untyped, and confined to these), and what was decided is carried
+out by one guarded statement (`effects`). Where the guard no longer holds, somebody else was quicker: the request is
+judged anew, over what is true now.
 """
 
-from sqlalchemy.orm import Session
+from authlib.oauth2.rfc6749 import OAuth2Error
 
-from coop.authorization import claims, scopes
-from coop.authorization.server import ProtocolAnswer, ProtocolRequest, Server
+from coop.authorization import claims, effects, presented, scopes, tokens
+from coop.authorization.clients import key_of
+from coop.authorization.presented import Facts
+from coop.authorization.server import Proof, ProtocolAnswer, ProtocolRequest, Server, proof_of, refusal
 from coop.authorization.token_endpoints import Introspection, Revocation
 from coop.authorization.token_grants import S256, ClientCredentialsGrant, CodeGrant, RefreshGrant
-from coop.unit_of_work import UnitOfWork
+from coop.errors import Unavailable
+from coop.prepared import Line
+from coop.unit_of_work import Units
 
-_NEVER_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-async def answer(work: UnitOfWork, request: ProtocolRequest) -> ProtocolAnswer:
-    """Answer one request of a client, within the unit of work that the edge has opened."""
-    server, given = await work.session.run_sync(_answer, work, request)
-    body = given.body
-    # What a token says of its member is looked up and signed here, since claims are asynchronous as everything else.
-    if server.issued is not None:
-        grant, access = server.issued
-        if scopes.OPENID in scopes.words(grant.scope):
-            first = request.form["grant_type"] == "authorization_code"
-            body["id_token"] = await claims.id_token(work, server.client, grant, access, first=first)
-    if server.inspected is not None:
-        body["sub"] = claims.subject(work.settings, server.client, server.inspected)
-        body |= await claims.standing(work, server.inspected)
-    return ProtocolAnswer(given.status, body, given.headers | _NEVER_STORED)
+_TRIES = 3
+"""Of two at once one has to look again, and then finds the other's traces."""
 
 
-def _answer(session: Session, work: UnitOfWork, request: ProtocolRequest) -> tuple[Server, ProtocolAnswer]:
-    server = Server(work, session, request)
-    server.register_grant(CodeGrant, [S256(required=True)])
-    server.register_grant(RefreshGrant)
-    server.register_grant(ClientCredentialsGrant)
-    server.register_endpoint(Introspection)
-    server.register_endpoint(Revocation)
-    return server, server.respond()
+async def answer(units: Units, request: ProtocolRequest) -> ProtocolAnswer:
+    """Answer one request of a client."""
+    try:
+        proof = proof_of(request)
+    except OAuth2Error as error:
+        return refusal(error)
+    for _ in range(_TRIES):
+        async with units.line() as line:
+            facts = await _load(line, request, proof)
+        server = Server(units.settings, line.wall, request, proof, facts)
+        for grant, extensions in _GRANTS:
+            server.register_grant(grant, extensions)
+        for endpoint in (Introspection, Revocation):
+            server.register_endpoint(endpoint)
+        given = server.respond()
+        if server.effect is not None:
+            async with units.line(writes=True) as line:
+                if not await effects.carry_out(line, server.effect):
+                    continue
+        await _tell(units, server, given.body)
+        return given
+    raise Unavailable
+
+
+_GRANTS = ((CodeGrant, [S256(required=True)]), (RefreshGrant, None), (ClientCredentialsGrant, None))
+
+
+async def _load(line: Line, request: ProtocolRequest, proof: Proof) -> Facts:
+    client_id = key_of(proof.client_id)
+    if client_id is None:
+        return Facts()
+    form = request.form
+    if request.endpoint != "token":
+        token = form.get("token", "")
+        if token.startswith(tokens.REFRESH_PREFIX):
+            return await presented.by_refresh(line, client_id, token, tokens.successor(line.settings, token))
+        return await presented.by_access(line, client_id, token)
+    match form.get("grant_type"):
+        case "authorization_code":
+            return await presented.by_code(line, client_id, form.get("code", ""))
+        case "refresh_token":
+            token = form.get("refresh_token", "")
+            return await presented.by_refresh(line, client_id, token, tokens.successor(line.settings, token))
+        case _:
+            return await presented.by_client(line, client_id)
+
+
+async def _tell(units: Units, server: Server, body: dict[str, object]) -> None:
+    """Add what an answer says of a member."""
+    family = server.family
+    if family is None:
+        return
+    if server.asked.endpoint == "introspection":
+        body["sub"] = claims.subject(units.settings, server.client, family.account_id)
+        body |= claims.of_standing(server.facts.entitled)
+    elif scopes.OPENID in scopes.words(family.scope):
+        first = server.asked.form["grant_type"] == "authorization_code"
+        async with units.read() as work:
+            access_token = str(body["access_token"])
+            body["id_token"] = await claims.id_token(work, server.client, family, access_token, first=first)

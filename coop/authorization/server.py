@@ -1,29 +1,29 @@
-"""Authlib's authorization server over our rows, for the length of one request; the client proves itself here."""
+"""Authlib's authorization server for the length of one request: it judges in memory what was presented.
+
+Nothing here touches the database: `presented` loaded the facts before, `effects` carries out what is decided.
+"""
 
 import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote_plus
-from uuid import UUID
 
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
     InvalidClientError,
     InvalidRequestError,
+    OAuth2Error,
     OAuth2Request,
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from coop.authorization import tokens
-from coop.authorization.clients import Client, digest, key_of
-from coop.authorization.grants import Grant
-from coop.authorization.tokens import AccessToken, RefreshToken
-from coop.identity.accounts import Account
-from coop.unit_of_work import UnitOfWork
+from coop.authorization.effects import Effect, Issue
+from coop.authorization.presented import Access, Facts, Family, KnownClient
+from coop.settings import Settings
 
 Endpoint = Literal["token", "introspection", "revocation"]
 
@@ -47,11 +47,20 @@ class ProtocolAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How a client means to prove who it is (RFC 6749, section 2.3)."""
+
+    method: str
+    client_id: str | None
+    secret: str | None = field(default=None, repr=False)
+
+
 class Request(OAuth2Request):
     """One request as Authlib reads it; its address is built from the issuer, never from the Host header."""
 
-    def __init__(self, work: UnitOfWork, request: ProtocolRequest):
-        super().__init__("POST", work.settings.url(request.path), headers=request.headers)
+    def __init__(self, settings: Settings, request: ProtocolRequest):
+        super().__init__("POST", settings.url(request.path), headers=request.headers)
         # The edge has refused whatever was given twice.
         self.payload = BasicOAuth2Payload(request.form)
 
@@ -65,15 +74,22 @@ class Request(OAuth2Request):
 class Server(AuthorizationServer):
     """Authlib's server for the length of one request."""
 
-    def __init__(self, work: UnitOfWork, session: Session, request: ProtocolRequest):
+    def __init__(
+        self, settings: Settings, wall: datetime, request: ProtocolRequest, proof: Proof, facts: Facts
+    ):
         super().__init__()
-        self.work = work
-        self.session = session
+        self.settings = settings
+        self.wall = wall
         self.asked = request
-        self.request = Request(work, request)
-        self.client: Client
-        self.issued: tuple[Grant, str] | None = None
-        self.inspected: UUID | None = None
+        self.proof = proof
+        self.facts = facts
+        self.request = Request(settings, request)
+        self.client: KnownClient
+        self.effect: Effect | None = None
+        """What is to be written before the answer may leave."""
+        self.family: Family | None = None
+        """The grant that tokens are issued for."""
+        self.inspected: Access | None = None
 
     def respond(self) -> ProtocolAnswer:
         """Run the endpoint that was asked."""
@@ -86,21 +102,19 @@ class Server(AuthorizationServer):
             given = self.create_token_response(self.request)
         return given
 
-    def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> Client:
+    def authenticate_client(
+        self, request: Request, methods: list[str], endpoint: str = "token"
+    ) -> KnownClient:
         """Return the client that proved itself by the one method that it is registered for (RFC 6749, section 2.3)."""
-        del methods
-        basic = _basic(request.headers.get("authorization"))
-        client_id, secret = request.form.get("client_id"), request.form.get("client_secret")
-        used = "none" if secret is None else "client_secret_post"
-        if basic is not None:
-            if secret is not None or client_id not in {None, basic[0]}:
-                raise InvalidRequestError("Authenticate in one way only.")
-            used, (client_id, secret) = "client_secret_basic", basic
-        key = key_of(client_id)
-        client = None if key is None else self.session.get(Client, key)
-        if client is None or client.auth_method != used or (secret is not None and not client.proves(secret)):
+        del request, methods
+        client, proof = self.facts.client, self.proof
+        if (
+            client is None
+            or client.auth_method != proof.method
+            or (proof.secret is not None and not client.proves(proof.secret, self.wall))
+        ):
             raise InvalidClientError("The client is unknown or did not prove itself.", status_code=401)
-        if used == "none" and endpoint == "introspection":
+        if proof.method == "none" and endpoint == "introspection":
             raise InvalidClientError("Introspection needs a client with a secret.", status_code=401)
         self.client = client
         return client
@@ -111,7 +125,7 @@ class Server(AuthorizationServer):
     def generate_token(
         self,
         grant_type: str,
-        client: Client,
+        client: KnownClient,
         user: object = None,
         scope: str | None = None,
         expires_in: int | None = None,
@@ -126,46 +140,14 @@ class Server(AuthorizationServer):
             "scope": scope or "",
         }
 
-    def save_token(self, token: dict[str, object], request: Request) -> None:
-        """Keep the digest of the access token."""
-        grant: Grant | None = request.user
-        access = str(token["access_token"])
-        self.session.add(
-            AccessToken(
-                digest=digest(access),
-                client_id=request.client.id,
-                grant_id=None if grant is None else grant.id,
-                scope=str(token["scope"]),
-                issued_at=self.work.wall,
-                expires_at=self.work.wall + tokens.ACCESS_LIFETIME,
-            )
+    def issue(self, token: dict[str, object]) -> Issue:
+        """Return the effect of which `token` is the answer's half."""
+        return Issue(
+            client_id=self.client.id,
+            access_token=str(token["access_token"]),
+            scope=str(token["scope"]),
+            expires_at=self.wall + tokens.ACCESS_LIFETIME,
         )
-        if grant is not None:
-            self.issued = grant, access
-
-    def save_refresh(self, token: str, grant: Grant) -> None:
-        """Keep the digest of a refresh token of the family."""
-        self.session.add(
-            RefreshToken(
-                digest=digest(token),
-                grant_id=grant.id,
-                issued_at=self.work.wall,
-                expires_at=self.work.wall + tokens.REFRESH_LIFETIME,
-            )
-        )
-
-    def revoke(self, grant: Grant) -> None:
-        """End a family: its code, its refresh tokens and its access tokens."""
-        self.session.execute(
-            update(Grant)
-            .where(Grant.id == grant.id, Grant.revoked_at.is_(None))
-            .values(revoked_at=self.work.wall)
-        )
-
-    def may_sign_in(self, grant: Grant) -> bool:
-        """Tell whether the account behind a grant may still act."""
-        account = self.session.get(Account, grant.account_id)
-        return account is not None and account.locked_at is None and account.erased_at is None
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Tell nobody: what happened stands in the rows."""
@@ -178,8 +160,32 @@ class Server(AuthorizationServer):
         self, status: int, body: dict[str, object] | list[tuple[str, object]], headers: list[tuple[str, str]]
     ) -> ProtocolAnswer:
         """Return Authlib's triple as an answer."""
-        extra = {name: value for name, value in headers if name == "WWW-Authenticate"}
-        return ProtocolAnswer(status, dict(body), extra)
+        return _answered(status, body, headers)
+
+
+def refusal(error: OAuth2Error) -> ProtocolAnswer:
+    """Return the answer that `error` stands for, where no server was needed to find it."""
+    return _answered(*error(None))
+
+
+def _answered(
+    status: int, body: dict[str, object] | list[tuple[str, object]], headers: list[tuple[str, str]]
+) -> ProtocolAnswer:
+    extra = {name: value for name, value in headers if name == "WWW-Authenticate"}
+    return ProtocolAnswer(status, dict(body), extra)
+
+
+def proof_of(request: ProtocolRequest) -> Proof:
+    """Return how the client means to prove itself; more than one way at once is refused."""
+    basic = _basic(request.headers.get("authorization"))
+    client_id, secret = request.form.get("client_id"), request.form.get("client_secret")
+    if basic is not None:
+        if secret is not None or client_id not in {None, basic[0]}:
+            raise InvalidRequestError("Authenticate in one way only.")
+        return Proof("client_secret_basic", *basic)
+    if secret is not None:
+        return Proof("client_secret_post", client_id, secret)
+    return Proof("none", client_id)
 
 
 def _basic(header: str | None) -> tuple[str, str] | None:

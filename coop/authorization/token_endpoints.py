@@ -5,25 +5,11 @@ from dataclasses import dataclass
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
-from sqlalchemy import select
 
 from coop.authorization import tokens
-from coop.authorization.clients import Client, digest
-from coop.authorization.grants import Grant
+from coop.authorization.effects import EndFamily, RevokeAccess
+from coop.authorization.presented import Access, Family, KnownClient, Refresh
 from coop.authorization.server import Request, Server
-from coop.authorization.token_grants import Presented
-from coop.authorization.tokens import AccessToken, RefreshToken
-
-
-@dataclass(frozen=True, slots=True)
-class PresentedAccess:
-    """An access token that is to be revoked."""
-
-    row: AccessToken
-
-    def check_client(self, client: Client) -> bool:
-        """Tell whether the token was issued to this client."""
-        return self.row.client_id == client.id
 
 
 class Introspection(IntrospectionEndpoint):
@@ -31,7 +17,7 @@ class Introspection(IntrospectionEndpoint):
 
     server: Server
 
-    def check_params(self, request: Request, client: Client) -> None:
+    def check_params(self, request: Request, client: KnownClient) -> None:
         """Require the token; the hint is a hint."""
         del client
         if not request.form.get("token"):
@@ -40,17 +26,25 @@ class Introspection(IntrospectionEndpoint):
     def query_token(self, token_string: str, token_type_hint: str | None) -> dict[str, object] | None:
         """Return what there is to say about a valid access or refresh token of the asking client."""
         del token_type_hint
-        server = self.server
+        facts, client = self.server.facts, self.server.client
         if token_string.startswith(tokens.REFRESH_PREFIX):
-            return self._refresh(token_string)
-        found = server.session.execute(tokens.living(token_string, server.work.wall)).first()
-        if found is None or found[0].client_id != server.client.id:
+            row, family = facts.refresh, facts.family
+            if (
+                row is None
+                or family is None
+                or family.client_id != client.id
+                or not self._refreshes(row, family)
+            ):
+                return None
+            self.server.family = family
+            return self._told(row, family.scope)
+        access = facts.living_access
+        if access is None or access.client_id != client.id or access.expires_at <= self.server.wall:
             return None
-        access, grant = found
-        server.inspected = None if access.grant_id is None else grant.account_id
+        self.server.family = facts.family
         return self._told(access, access.scope) | {"token_type": "Bearer"}
 
-    def check_permission(self, token: object, client: Client, request: Request) -> bool:
+    def check_permission(self, token: object, client: KnownClient, request: Request) -> bool:
         """Allow it: tokens of others were not even found."""
         del token, client, request
         return True
@@ -59,35 +53,37 @@ class Introspection(IntrospectionEndpoint):
         """Say nothing at all about a token that is not valid."""
         return token or {"active": False}
 
-    def _refresh(self, token: str) -> dict[str, object] | None:
-        server = self.server
-        found = server.session.execute(
-            select(RefreshToken, Grant)
-            .join(Grant, Grant.id == RefreshToken.grant_id)
-            .where(
-                RefreshToken.digest == digest(token),
-                RefreshToken.used_at.is_(None),
-                RefreshToken.expires_at > server.work.wall,
-                Grant.revoked_at.is_(None),
-                Grant.client_id == server.client.id,
-            )
-        ).first()
-        if found is None or not server.may_sign_in(found[1]):
-            return None
-        server.inspected = found[1].account_id
-        return self._told(found[0], found[1].scope)
+    def _refreshes(self, row: Refresh, family: Family) -> bool:
+        return (
+            row.used_at is None
+            and row.expires_at > self.server.wall
+            and family.revoked_at is None
+            and self.server.facts.may_act
+        )
 
-    def _told(self, row: AccessToken | RefreshToken, scope: str) -> dict[str, object]:
+    def _told(self, row: Access | Refresh, scope: str) -> dict[str, object]:
         client_id = self.server.client.client_id
         return {
             "active": True,
             "client_id": client_id,
             "aud": client_id,
-            "iss": self.server.work.settings.issuer,
+            "iss": self.server.settings.issuer,
             "scope": scope,
             "iat": int(row.issued_at.timestamp()),
             "exp": int(row.expires_at.timestamp()),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A token that is to be revoked."""
+
+    client_id: object
+    effect: EndFamily | RevokeAccess
+
+    def check_client(self, client: KnownClient) -> bool:
+        """Tell whether the token was issued to this client."""
+        return self.client_id == client.id
 
 
 class Revocation(RevocationEndpoint):
@@ -95,32 +91,23 @@ class Revocation(RevocationEndpoint):
 
     server: Server
 
-    def check_params(self, request: Request, client: Client) -> None:
+    def check_params(self, request: Request, client: KnownClient) -> None:
         """Require the token; the hint is a hint."""
         del client
         if not request.form.get("token"):
             raise InvalidRequestError("token is missing.")
 
-    def query_token(
-        self, token_string: str, token_type_hint: str | None
-    ) -> Presented | PresentedAccess | None:
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Returned | None:
         """Return the token, whosever it is; what is unknown needs no revoking."""
-        del token_type_hint
-        session = self.server.session
-        if token_string.startswith(tokens.REFRESH_PREFIX):
-            found = session.execute(
-                select(RefreshToken, Grant)
-                .join(Grant, Grant.id == RefreshToken.grant_id)
-                .where(RefreshToken.digest == digest(token_string))
-            ).first()
-            return None if found is None else Presented(token_string, found[0], found[1])
-        access = session.get(AccessToken, digest(token_string))
-        return None if access is None else PresentedAccess(access)
+        del token_string, token_type_hint
+        facts = self.server.facts
+        if facts.refresh is not None and facts.family is not None:
+            return Returned(facts.family.client_id, EndFamily(facts.family.id))
+        if facts.access is not None:
+            return Returned(facts.access.client_id, RevokeAccess(facts.access.digest))
+        return None
 
-    def revoke_token(self, token: Presented | PresentedAccess, request: Request) -> None:
+    def revoke_token(self, token: Returned, request: Request) -> None:
         """Revoke the family of a refresh token, or the one access token."""
         del request
-        if isinstance(token, Presented):
-            self.server.revoke(token.grant)
-        elif token.row.revoked_at is None:
-            token.row.revoked_at = self.server.work.wall
+        self.server.effect = token.effect

@@ -1,17 +1,16 @@
 """The three grants that a token request may present: a code, a refresh token, a client's own credentials."""
 
+import hmac
 from dataclasses import dataclass
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7636 import CodeChallenge, create_s256_code_challenge
-from sqlalchemy import select, update
 
 from coop.authorization import scopes, tokens
-from coop.authorization.clients import Client, digest
-from coop.authorization.grants import Grant
+from coop.authorization.effects import EndFamily, Redeem, Repeat, Rotate
+from coop.authorization.presented import Family, KnownClient, Refresh
 from coop.authorization.server import Server
-from coop.authorization.tokens import RefreshToken
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
@@ -19,55 +18,51 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
     server: Server
 
-    def query_authorization_code(self, code: str, client: Client) -> Grant | None:
+    def query_authorization_code(self, code: str, client: KnownClient) -> Family | None:
         """Return the client's own grant while its code is fresh; a code that comes back takes everything down."""
-        server = self.server
-        grant = server.session.scalar(select(Grant).where(Grant.code_digest == digest(code)))
-        if grant is None or grant.client_id != client.id or grant.revoked_at is not None:
+        del code
+        family = self.server.facts.family
+        if family is None or family.client_id != client.id or family.revoked_at is not None:
             return None
-        if grant.code_used_at is not None:
-            server.revoke(grant)
+        if family.code_used_at is not None:
+            self.server.effect = EndFamily(family.id)
             return None
-        return grant if grant.code_expires_at > server.work.wall else None
+        return family if family.code_expires_at > self.server.wall else None
 
-    def authenticate_user(self, authorization_code: Grant) -> Grant | None:
-        """Use the code up, after everything else was found in order; of many at once one passes.
-
-        Authlib hands on whatever stands for the person; here it is the grant, which names the account.
-        """
-        server = self.server
-        used = server.session.execute(
-            update(Grant)
-            .where(Grant.id == authorization_code.id, Grant.code_used_at.is_(None))
-            .values(code_used_at=server.work.wall)
-            .returning(Grant.id)
-        ).first()
-        if used is None:
-            server.revoke(authorization_code)
-            return None
-        return authorization_code if server.may_sign_in(authorization_code) else None
+    def authenticate_user(self, authorization_code: Family) -> Family | None:
+        """Return whom the tokens are for: Authlib hands on what stands for the person, here the grant."""
+        return authorization_code if self.server.facts.may_act else None
 
     def save_token(self, token: dict[str, object]) -> None:
-        """Keep the tokens, beginning the family's line of refresh tokens where the client may refresh."""
-        self.server.save_token(token, self.request)
-        if self.client.check_grant_type("refresh_token"):
-            token["refresh_token"] = tokens.new_refresh()
-            self.server.save_refresh(str(token["refresh_token"]), self.request.user)
+        """Begin the family's line of refresh tokens where the client may refresh, and say what is to be kept."""
+        family: Family = self.request.user
+        refresh = tokens.new_refresh() if self.client.check_grant_type("refresh_token") else None
+        if refresh is not None:
+            token["refresh_token"] = refresh
+        self.server.family = family
+        self.server.effect = Redeem(self.server.issue(token), family.id, refresh)
 
-    def delete_authorization_code(self, authorization_code: Grant) -> None:
+    def delete_authorization_code(self, authorization_code: Family) -> None:
         """Keep the used code's row: only so can its return be recognised."""
 
 
 class S256(CodeChallenge):
-    """PKCE (RFC 7636) for every client, by S256 alone; the challenge was required when the code was asked for."""
+    """PKCE (RFC 7636) by S256 alone; whether a challenge was needed was judged when the code was asked for."""
 
     def validate_code_verifier(self, grant: CodeGrant, result: object) -> None:
         """Refuse whoever does not hold the secret behind the challenge, without saying in what they failed."""
         del result
-        verifier = grant.request.form.get("code_verifier", "")
+        verifier = grant.request.form.get("code_verifier")
         challenge = grant.request.authorization_code.code_challenge
-        if not verifier.isascii() or create_s256_code_challenge(verifier) != challenge:
+        if challenge is None and verifier is None:
+            return
+        # A verifier without a challenge tells that somebody took the challenge out on the way (RFC 9700, section 4.8.2).
+        if challenge is None or not _answers(verifier or "", challenge):
             raise InvalidGrantError("The code_verifier does not belong to this code.")
+
+
+def _answers(verifier: str, challenge: str) -> bool:
+    return verifier.isascii() and hmac.compare_digest(create_s256_code_challenge(verifier), challenge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +70,16 @@ class Presented:
     """A refresh token as it was sent, with its row and its family."""
 
     token: str
-    row: RefreshToken
-    grant: Grant
+    row: Refresh
+    family: Family
 
-    def check_client(self, client: Client) -> bool:
+    def check_client(self, client: KnownClient) -> bool:
         """Tell whether the family is this client's."""
-        return self.grant.client_id == client.id
+        return self.family.client_id == client.id
 
     def get_scope(self) -> str:
         """Return the scope of the family."""
-        return self.grant.scope
+        return self.family.scope
 
 
 class RefreshGrant(grants.RefreshTokenGrant):
@@ -95,65 +90,47 @@ class RefreshGrant(grants.RefreshTokenGrant):
 
     def authenticate_refresh_token(self, refresh_token: str) -> Presented | None:
         """Return the family of a token that exists and has not expired; whether it was used is decided later."""
-        wall = self.server.work.wall
-        found = self.server.session.execute(
-            select(RefreshToken, Grant)
-            .join(Grant, Grant.id == RefreshToken.grant_id)
-            .where(RefreshToken.digest == digest(refresh_token))
-        ).first()
-        if found is None:
+        row, family = self.server.facts.refresh, self.server.facts.family
+        if (
+            row is None
+            or family is None
+            or family.revoked_at is not None
+            or row.expires_at <= self.server.wall
+        ):
             return None
-        row, grant = found
-        if row.expires_at <= wall or grant.revoked_at is not None:
-            return None
-        return Presented(refresh_token, row, grant)
+        return Presented(refresh_token, row, family)
 
-    def authenticate_user(self, refresh_token: Presented) -> Grant:
-        """Use the token up and make its successor; of many at once one does, the others get the same one.
+    def authenticate_user(self, refresh_token: Presented) -> Family:
+        """Return whom the tokens are for, unless the token comes back too late.
 
         Honest clients refresh twice at the same moment, and a thief's refresh looks the same: for a grace of seconds,
         and only until the successor itself is used, both get the same answer. Later it is a replay, and the family ends.
         """
-        server, row, grant = self.server, refresh_token.row, refresh_token.grant
-        wall = server.work.wall
-        following = tokens.successor(server.work.settings, refresh_token.token)
-        used = server.session.execute(
-            update(RefreshToken)
-            .where(RefreshToken.digest == row.digest, RefreshToken.used_at.is_(None))
-            .values(used_at=wall)
-            .returning(RefreshToken.digest)
-            .execution_options(synchronize_session=False)
-        ).first()
-        if used is not None:
-            server.save_refresh(following, grant)
-        elif not self._again_in_time(row.digest, digest(following)):
-            server.revoke(grant)
+        server, row = self.server, refresh_token.row
+        if row.used_at is not None and not (
+            server.facts.successor_waits and server.wall - row.used_at <= tokens.GRACE
+        ):
+            server.effect = EndFamily(refresh_token.family.id)
             raise InvalidGrantError("The refresh token was used before; the whole grant has ended.")
-        if not server.may_sign_in(grant):
+        if not server.facts.may_act:
             raise InvalidGrantError("The account is not available.")
-        return grant
-
-    def _again_in_time(self, presented: bytes, following: bytes) -> bool:
-        """Tell whether the token was used a moment ago and nobody has used what followed."""
-        # Columns, not rows: after the guarded UPDATE has waited, they are read as they are now.
-        used_at = self.server.session.scalar(
-            select(RefreshToken.used_at).where(RefreshToken.digest == presented)
-        )
-        fresh = self.server.session.scalar(
-            select(RefreshToken.digest).where(
-                RefreshToken.digest == following, RefreshToken.used_at.is_(None)
-            )
-        )
-        return used_at is not None and fresh is not None and self.server.work.wall - used_at <= tokens.GRACE
+        return refresh_token.family
 
     def save_token(self, token: dict[str, object]) -> None:
-        """Keep the access token, which may be narrower than the family, and hand the successor out."""
+        """Hand the one successor out with the access token, which may be narrower than the family."""
+        server = self.server
         presented: Presented = self.request.refresh_token
-        self.server.save_token(token, self.request)
-        token["refresh_token"] = tokens.successor(self.server.work.settings, presented.token)
+        following = tokens.successor(server.settings, presented.token)
+        token["refresh_token"] = following
+        server.family = presented.family
+        issue = server.issue(token)
+        if presented.row.used_at is None:
+            server.effect = Rotate(issue, presented.family.id, presented.token, following)
+        else:
+            server.effect = Repeat(issue, presented.family.id, following)
 
     def revoke_old_credential(self, refresh_token: Presented) -> None:
-        """Do nothing: the token was used up before anything was issued."""
+        """Do nothing: the effect uses the token up."""
 
 
 class ClientCredentialsGrant(grants.ClientCredentialsGrant):
@@ -169,3 +146,7 @@ class ClientCredentialsGrant(grants.ClientCredentialsGrant):
             raise InvalidScopeError
         granted = scopes.joined(s for s in wanted if s in scopes.OF_SERVICES)
         self.request.payload = BasicOAuth2Payload({**self.request.payload.data, "scope": granted})
+
+    def save_token(self, token: dict[str, object]) -> None:
+        """Say what is to be kept."""
+        self.server.effect = self.server.issue(token)

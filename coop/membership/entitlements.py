@@ -38,10 +38,11 @@ async def of(work: UnitOfWork, account_id: UUID) -> Entitlement:
 async def of_many(work: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, Entitlement]:
     """Return what each account is entitled to; one query, however many."""
     found = await standing.of_many(work, ids)
-    return {account_id: _entitlement(found[account_id], work.settings.zone) for account_id in ids}
+    return {account_id: following_from(found[account_id], work.settings.zone) for account_id in ids}
 
 
-def _entitlement(known: standing.Standing, zone: ZoneInfo) -> Entitlement:
+def following_from(known: standing.Standing, zone: ZoneInfo) -> Entitlement:
+    """Return what follows from a standing, in the co-op's time zone."""
     if known.state == "none":
         return NONE
     # In grace the year's end lies behind; a date in the past would tell that nobody has renewed.
