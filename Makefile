@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test check lint types imports lock clean
+.PHONY: help run test bench check lint types imports lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -17,6 +17,10 @@ run: $(VENV)/run.stamp ## Start a demo cooperative and a sample network
 
 test: $(VENV)/dev.stamp node_modules/.stamp check ## Lint, types, import rules and every test, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: $(VENV)/dev.stamp ## Measure the service on this machine; ONLY=refresh ENGINE=postgresql, see benchmarks/README.md
+	@$(BIN)/python -m benchmarks $(if $(ENGINE),--engine "$(ENGINE)") $(if $(ONLY),--only "$(ONLY)") $(if $(PROCESSES),--processes "$(PROCESSES)") \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json "$(JSON)")
 
 check: lint types imports ## Lint, types and import rules only
 

@@ -45,13 +45,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""What makes tests quick, and would make a measurement a lie."""
+
+
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """Run a server; yield its URL up to, and without, the database's name."""
+def server(*, durable: bool = False) -> Iterator[str]:
+    """Run a server; yield its URL up to, and without, the database's name; a `durable` one keeps what it commits."""
     binaries = programs()
     # PostgreSQL refuses to run as root; an unprivileged system user owns the cluster then.
     user = _unprivileged() if os.geteuid() == 0 else None
-    root = Path(tempfile.mkdtemp(prefix="coop-pg-", dir=memory()))
+    root = Path(tempfile.mkdtemp(prefix="coop-pg-", dir=None if durable else memory()))
     data = root / "data"
     try:
         if user is not None:
@@ -81,11 +85,8 @@ def server() -> Iterator[str]:
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": "",
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
             "max_connections": 200,
-            "shared_buffers": "64MB",
+            **({"shared_buffers": "256MB"} if durable else {"shared_buffers": "64MB"} | FORGETFUL),
         }
         arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         with (root / "log").open("wb") as log:

@@ -1,0 +1,194 @@
+"""`make bench`: start real servers over real databases, and let them take turns under load."""
+
+import contextlib
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import click
+from rich.console import Console
+
+from benchmarks import contenders, cooperative, generators, measuring, paths, processes, report
+from benchmarks.contenders import Argon2id, Contender, Pgbench, Server
+from benchmarks.cooperative import Cooperative
+from benchmarks.load import Load, request
+from benchmarks.paths import Yardstick
+from tests import postgres
+
+ENGINES = ("postgresql", "sqlite")
+
+
+def listed(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    """Split a list that a person typed."""
+    del context, parameter
+    return [word for word in value.replace(",", " ").split() if word]
+
+
+@dataclass
+class Plan:
+    """What is to be measured, and how long."""
+
+    engines: list[str]
+    only: list[str]
+    counts: list[int]
+    rounds: int
+    seconds: float
+    members: int
+    own_generator: bool
+
+
+@click.command()
+@click.option("--engine", default=" ".join(ENGINES), callback=listed, help="postgresql, sqlite or both.")
+@click.option("--only", default="", callback=listed, help="The paths to measure; all of them unless named.")
+@click.option("--processes", "counts", default="1", callback=listed, help="Numbers of server processes.")
+@click.option("--rounds", default=5, type=click.IntRange(1, 100), help="Rounds after the warm-up.")
+@click.option("--seconds", default=1.0, type=click.FloatRange(0.2, 60), help="The length of a round.")
+@click.option("--members", default=1000, type=click.IntRange(20, 1_000_000), help="Members to begin with.")
+@click.option("--own-generator", is_flag=True, help="Do not use wrk.")
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Also write every figure."
+)
+def main(
+    engine: list[str],
+    only: list[str],
+    counts: list[str],
+    rounds: int,
+    seconds: float,
+    members: int,
+    own_generator: bool,  # noqa: FBT001 - click hands a flag over
+    file: Path | None,
+) -> None:
+    """Measure the service on this machine, beside bare routes; benchmarks/README.md says how to read the table."""
+    known = paths.every()
+    if unknown := sorted({*only} - {*known} | {*engine} - {*ENGINES}):
+        raise click.UsageError(f"There is no {unknown[0]}; there are {', '.join([*known, *ENGINES])}.")
+    plan = Plan(
+        engine, only or list(known), [int(n) for n in counts], rounds, seconds, members, own_generator
+    )
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    facts = machine(own=own_generator)
+    console.print(" · ".join(f"{name}: {fact}" for name, fact in facts.items()))
+    tables: list[measuring.Table] = []
+    try:
+        anyio.run(_everything, plan, tables, backend_options={"use_uvloop": True})
+    finally:
+        report.show(console, tables)
+        if file is not None:
+            report.write(file, facts, tables)
+    if any(row.failed for table in tables for row in table.rows):
+        raise SystemExit(1)
+
+
+def machine(*, own: bool) -> dict[str, object]:
+    """Return what the figures depend on."""
+    return {
+        "processors": os.cpu_count() or 1,
+        "Python": platform.python_version(),
+        "load generator": generators.name(own=own),
+        "load average": f"{os.getloadavg()[0]:.1f}",
+    }
+
+
+async def _everything(plan: Plan, tables: list[measuring.Table]) -> None:
+    for engine in plan.engines:
+        async with database(engine) as (url, postmaster):
+            await _one_engine(plan, engine, url, postmaster, tables)
+
+
+@contextlib.asynccontextmanager
+async def database(engine: str) -> AsyncIterator[tuple[str, int | None]]:
+    """Give an empty database that keeps what it commits, and the process of its server."""
+    if engine == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="coop-bench-") as folder:
+            yield f"sqlite+aiosqlite:///{folder}/coop.sqlite", None
+        return
+    with postgres.server(durable=True) as server:
+        yield await contenders.create_database(server, "coop"), await contenders.postmaster(server)
+
+
+async def _one_engine(
+    plan: Plan, engine: str, url: str, postmaster: int | None, tables: list[measuring.Table]
+) -> None:
+    variables = cooperative.environment(url)
+    _say(f"{engine}: founding a cooperative of {plan.members} members")
+    async with cooperative.founded(variables, plan.members) as made, contextlib.AsyncExitStack() as stack:
+        services = {
+            count: stack.enter_context(service(processes.clean_environment(**variables), count))
+            for count in plan.counts
+        }
+        made.port = next(iter(services.values()))[0]
+        bare = stack.enter_context(bare_routes(processes.clean_environment(**variables)))
+        for path in (found for name, found in paths.every().items() if name in plan.only):
+            rows: list[Contender] = [
+                Server(
+                    f"coop, {n} process{'es' if n > 1 else ''}",
+                    port,
+                    pid,
+                    postmaster,
+                    partial(path.load, made),
+                    plan.own_generator,
+                )
+                for n, (port, pid) in services.items()
+            ]
+            rows += yardsticks(path.beside, bare, url, postmaster, made, own=plan.own_generator)
+            tables.append(
+                await measuring.measure(
+                    engine, path.name, rows, rounds=plan.rounds, seconds=plan.seconds, say=_say
+                )
+            )
+
+
+@contextlib.contextmanager
+def service(environment: dict[str, str], count: int) -> Iterator[tuple[int, int]]:
+    """Serve the cooperative as an operator would; yield its port and its process."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "coop.cli", "serve", "--port", str(port)]
+    if count > 1:
+        command += ["--processes", str(count)]
+    with processes.running(command, port=port, environment=environment, ready="/health") as pid:
+        yield port, pid
+
+
+@contextlib.contextmanager
+def bare_routes(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """Serve the two bare routes over the same database."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "benchmarks.bare"]
+    with processes.running(
+        command, port=port, environment=environment | {"BENCH_PORT": str(port)}, ready="/select"
+    ) as pid:
+        yield port, pid
+
+
+def yardsticks(
+    kind: Yardstick, bare: tuple[int, int], url: str, postmaster: int | None, made: Cooperative, *, own: bool
+) -> list[Contender]:
+    """Return what the machine does at best of one kind."""
+    if kind == "argon2id":
+        return [Argon2id("argon2id alone", made.settings.password_workers)]
+    sent = request("GET", "/select") if kind == "select" else request("POST", "/insert")
+
+    async def load() -> Load:
+        return Load((sent,))
+
+    said = "one SELECT" if kind == "select" else "one INSERT, COMMIT"
+    found: list[Contender] = [Server(f"bare Litestar, {said}", *bare, postmaster, load, own)]
+    if postmaster is not None and contenders.pgbench():
+        statement = contenders.SELECT if kind == "select" else contenders.INSERT
+        found.append(Pgbench(f"pgbench, {said}", url, statement, postmaster))
+    return found
+
+
+def _say(what: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{what}")
+
+
+if __name__ == "__main__":
+    main()
