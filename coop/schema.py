@@ -40,6 +40,7 @@ import coop.ledger.sealer
 import coop.mail
 import coop.membership.renewal
 import coop.membership.terms
+import coop.networks.admins
 import coop.networks.aliases
 import coop.networks.covenant
 import coop.networks.deliveries

@@ -7,12 +7,16 @@ import click
 
 from coop.authorization.onboarding import CALLBACKS, onboard
 from coop.cli.configuration import data_option, opened, print_json, run, settings_of
+from coop.cli.network_admins import admin
 from coop.networks import endpoints, networks
 
 
 @click.group()
 def network() -> None:
     """Register and list networks."""
+
+
+network.add_command(admin)
 
 
 @network.command()
