@@ -8,7 +8,6 @@ import msgspec
 from litestar import Request
 from litestar._parsers import parse_url_encoded_form_data
 from litestar.datastructures import State
-from litestar.datastructures.headers import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -100,9 +99,11 @@ class Security:
         """Wrap `app`."""
         self.app = app
         self.settings = settings
-        self.headers = dict(HEADERS)
+        headers = HEADERS | {"Content-Security-Policy": content_security_policy()}
         if settings.secure:
-            self.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+            headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+        # As the server wants them, since every answer gets them: `message` has lists of such pairs.
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -112,10 +113,10 @@ class Security:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableScopeHeaders.from_message(message)
-                for name, value in self.headers.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Content-Security-Policy", content_security_policy())
+                given = list(message["headers"])
+                present = {name.lower() for name, _ in given}
+                given.extend(pair for pair in self.headers if pair[0] not in present)
+                message["headers"] = given
             await send(message)
 
         request: HTTPScope = scope

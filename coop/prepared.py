@@ -15,8 +15,9 @@ import anyio
 import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
@@ -109,12 +110,12 @@ def _implementation(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 async def borrowed(engine: AsyncEngine) -> AsyncIterator[tuple[Any, Dialect]]:
     """Borrow a driver's connection from the pool of `engine`; a broken one does not go back."""
     sqlite = engine.dialect.name == "sqlite"
-    fairy = await engine.raw_connection()
+    fairy = await _checked_out(engine)
     driver: Any = fairy.driver_connection
     while not sqlite and driver.is_closed():
         # The server was restarted in the meantime: of the old connections none will do.
         fairy.invalidate()
-        fairy = await engine.raw_connection()
+        fairy = await _checked_out(engine)
         driver = fairy.driver_connection
     try:
         yield driver, engine.dialect
@@ -129,6 +130,15 @@ async def borrowed(engine: AsyncEngine) -> AsyncIterator[tuple[Any, Dialect]]:
                 await greenlet_spawn(fairy.close)
         else:
             fairy.close()
+
+
+async def _checked_out(engine: AsyncEngine) -> PoolProxiedConnection:
+    pool = engine.sync_engine.pool
+    if isinstance(pool, AsyncAdaptedQueuePool) and pool.checkedin():
+        # One that lies ready needs no greenlet, unless the pool finds it too old and would open another.
+        with contextlib.suppress(MissingGreenlet):
+            return pool.connect()
+    return await engine.raw_connection()
 
 
 @contextlib.asynccontextmanager

@@ -72,7 +72,8 @@ class Units:
         self.writer: AsyncEngine = make_engine(settings.database_url, "writer")
         self.reader: AsyncEngine = make_engine(settings.database_url, "reader")
         self._snapshots = self.reader
-        if not is_sqlite(settings.database_url):
+        self._sqlite = is_sqlite(settings.database_url)
+        if not self._sqlite:
             self._snapshots = self.writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
@@ -107,20 +108,29 @@ class Units:
     @contextlib.asynccontextmanager
     async def line(self, *, writes: bool = False) -> AsyncIterator[Line]:
         """Give a hot path the driver's own connection (`coop.prepared`); like a unit, only the edge opens one."""
-        sqlite = is_sqlite(self.settings.database_url)
         # Each statement commits by itself on PostgreSQL, and so needs no other connection for writing.
-        async with borrowed(self.writer if sqlite and writes else self.reader) as (driver, dialect):
+        alone = writes and self._sqlite
+        async with borrowed(self.writer if alone else self.reader) as (driver, dialect):
             wall = self.clock.wall()
             line = Line(driver, dialect, self.settings, wall, wall)
             if self.clock.movable:
                 found = await _OFFSET.rows(line)
                 ahead = timedelta(seconds=found[0][0] if found else 0)
                 line = replace(line, now=self.clock.business(wall, ahead))
-            if sqlite and writes:
+            if alone:
                 async with one_transaction(driver):
                     yield line
             else:
                 yield line
+
+    @contextlib.asynccontextmanager
+    async def writing(self, line: Line) -> AsyncIterator[Line]:
+        """Give a line that may write: the same one on PostgreSQL, SQLite's one writer elsewhere."""
+        if not self._sqlite:
+            yield line
+            return
+        async with self.line(writes=True) as writer:
+            yield writer
 
     async def advance(self, by: timedelta) -> None:
         """Move business time forward, for the demo and for tests."""

@@ -30,20 +30,25 @@ async def answer(units: Units, request: ProtocolRequest) -> ProtocolAnswer:
         return refusal(error)
     for _ in range(_TRIES):
         async with units.line() as line:
-            facts = await _load(line, request, proof)
-        server = Server(units.settings, line.wall, request, proof, facts)
-        for grant, extensions in _GRANTS:
-            server.register_grant(grant, extensions)
-        for endpoint in (Introspection, Revocation):
-            server.register_endpoint(endpoint)
-        given = server.respond()
-        if server.effect is not None:
-            async with units.line(writes=True) as line:
-                if not await effects.carry_out(line, server.effect):
-                    continue
+            server = _judge(line, request, proof, await _load(line, request, proof))
+            given = server.respond()
+            if server.effect is not None:
+                async with units.writing(line) as writer:
+                    if not await effects.carry_out(writer, server.effect):
+                        continue
         await _tell(units, server, given.body)
         return given
     raise Unavailable
+
+
+def _judge(line: Line, request: ProtocolRequest, proof: Proof, facts: Facts) -> Server:
+    server = Server(line.settings, line.wall, request, proof, facts)
+    if request.endpoint == "token":
+        for grant, extensions in _GRANTS:
+            server.register_grant(grant, extensions)
+    else:
+        server.register_endpoint(Introspection if request.endpoint == "introspection" else Revocation)
+    return server
 
 
 _GRANTS = ((CodeGrant, [S256(required=True)]), (RefreshGrant, None), (ClientCredentialsGrant, None))
