@@ -21,6 +21,7 @@ from api.pages.rendering import STATIC
 from api.security import Security
 from coop import worker
 from coop.authorization import keys
+from coop.authorization.client_keys import ClientKeys
 from coop.billing.gateway import Gateway
 from coop.clock import Clock
 from coop.identity.passwords import Hasher
@@ -77,6 +78,7 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
                 "gateway": gateway,
                 "mailer": mailer,
                 "hasher": Hasher(settings.password_workers),
+                "client_keys": ClientKeys(settings, clock),
                 "destination": api.oauth.authorize.destination,
             }
         ),

@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from coop.authorization.client_keys import ClientKeys
 from coop.billing.gateway import Gateway
 from coop.errors import NotSignedIn
 from coop.identity import sessions
@@ -114,7 +115,14 @@ def provide_hasher(request: AnyRequest) -> Hasher:
     return hasher
 
 
+def provide_client_keys(request: AnyRequest) -> ClientKeys:
+    """Return what finds the keys of clients."""
+    keys: ClientKeys = request.app.state.client_keys
+    return keys
+
+
 dependencies = {
+    "client_keys": Provide(provide_client_keys, sync_to_thread=False),
     "hasher": Provide(provide_hasher, sync_to_thread=False),
     "viewer": Provide(provide_viewer),
     "signed_in": Provide(provide_signed_in),

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+import coop.authorization.client_assertions
 import coop.authorization.clients
 import coop.authorization.consents
 import coop.authorization.grants

@@ -5,16 +5,20 @@ import hmac
 import secrets
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.authorization import redirects, scopes
+from coop.authorization import client_keys, redirects, scopes
 from coop.database import Base
 from coop.errors import Invalid, NotFound
+from coop.fetching import check_url
 from coop.networks import networks
+from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, new_id
 
 SECRET_PREFIX = "coop_cs_"  # noqa: S105 - by which leaked secrets are found
@@ -114,6 +118,28 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Everything that is registered of a client, and may be registered anew later."""
+
+    name: str
+    redirect_uris: Sequence[str]
+    post_logout_redirect_uris: Sequence[str] = ()
+    scope: str = scopes.DEFAULT
+    auth_method: str = "client_secret_basic"
+    grant_types: Sequence[str]
+    native: bool = False
+    id_token_algorithm: str = "ES256"  # noqa: S105 - the name of an algorithm
+    profile_in_id_token: bool = False
+    jwks: dict[str, object] | None = None
+    jwks_uri: str | None = None
+    backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
+    sector_identifier_uri: str | None = None
+    default_max_age: int | None = None
+    details: dict[str, object] = field(default_factory=dict)
+
+
 async def register(
     work: UnitOfWork,
     *,
@@ -127,50 +153,87 @@ async def register(
     native: bool = False,
     id_token_algorithm: str = "ES256",  # noqa: S107 - the name of an algorithm
     profile_in_id_token: bool = False,
-    self_registered: bool = False,
+    jwks: dict[str, object] | None = None,
+    jwks_uri: str | None = None,
+    backchannel_logout_uri: str | None = None,
+    details: dict[str, object] | None = None,
 ) -> tuple[Client, str | None]:
-    """Register a client and return it with its secret, which nobody will see again; a public one has none."""
-    confidential = auth_method in SECRET_METHODS
-    if grant_types is None:
-        grant_types = GRANT_TYPES if confidential else GRANT_TYPES[:2]
-    _check(
-        name,
-        scope,
-        auth_method,
-        grant_types,
-        id_token_algorithm,
-        [*redirect_uris, *post_logout_redirect_uris],
-    )
-    # A public client on loopback or under its own scheme is an application on somebody's machine (RFC 8252).
-    native = native or (
-        not confidential and bool(redirect_uris) and all(not u.startswith("https:") for u in redirect_uris)
-    )
-    for uri in (*redirect_uris, *post_logout_redirect_uris):
-        redirects.acceptable(uri, work.settings, native=native)
-    if network_id is not None:
-        sector = (await networks.get(work, network_id)).sector
-    else:
-        sector = _sector(redirect_uris)
-    secret = SECRET_PREFIX + secrets.token_urlsafe(32) if confidential else None
-    client = Client(
-        name=_readable(name),
-        network_id=network_id,
-        sector=sector,
-        redirect_uris=list(redirect_uris),
-        post_logout_redirect_uris=list(post_logout_redirect_uris),
-        scope=scopes.joined(scopes.words(scope)),
-        grant_types=list(grant_types),
+    """Register a client and return it with its secret, which nobody will see again; one that signs or is public has none."""
+    described = Description(
+        name=name,
+        redirect_uris=redirect_uris,
+        post_logout_redirect_uris=post_logout_redirect_uris,
+        scope=scope,
         auth_method=auth_method,
-        secret_digest=None if secret is None else digest(secret),
+        grant_types=grant_types or (GRANT_TYPES[:2] if auth_method == "none" else GRANT_TYPES),
         native=native,
         id_token_algorithm=id_token_algorithm,
         profile_in_id_token=profile_in_id_token,
-        self_registered=self_registered,
+        jwks=jwks,
+        jwks_uri=jwks_uri,
+        backchannel_logout_uri=backchannel_logout_uri,
+        details=details or {},
+    )
+    return await add(work, described, network_id=network_id)
+
+
+async def add(
+    work: UnitOfWork,
+    described: Description,
+    *,
+    network_id: UUID | None = None,
+    registration_token: str | None = None,
+) -> tuple[Client, str | None]:
+    """Add the client that is described; with a `registration_token` it introduced itself, and manages itself later."""
+    sector = None if network_id is None else (await networks.get(work, network_id)).sector
+    facts = _facts(described, work.settings)
+    secret = new_secret() if described.auth_method in SECRET_METHODS else None
+    client = Client(
+        network_id=network_id,
+        sector=sector or _sector(described),
+        secret_digest=None if secret is None else digest(secret),
+        self_registered=registration_token is not None,
+        registration_digest=None if registration_token is None else digest(registration_token),
         created_at=work.wall,
+        **facts,
     )
     work.session.add(client)
     await work.session.flush()
     return client, secret
+
+
+async def change(work: UnitOfWork, client: Client, described: Description) -> str | None:
+    """Make of `client` what is described now, and return a secret if it needs one that it did not have."""
+    for name, value in _facts(described, work.settings).items():
+        setattr(client, name, value)
+    if client.network_id is None:
+        client.sector = _sector(described, before=client.sector)
+    secret = None
+    if described.auth_method not in SECRET_METHODS:
+        client.secret_digest = client.previous_secret_digest = client.previous_secret_until = None
+    elif client.secret_digest is None:
+        secret = new_secret()
+        client.secret_digest = digest(secret)
+    if described.auth_method == "none":
+        client.requires_pkce = True
+    await work.session.flush()
+    return secret
+
+
+def waive_pkce(client: Client, *, requires_nonce: bool = True) -> None:
+    """Let one confidential client ask without a challenge, since its software cannot make one; a steward decides it.
+
+    Its requests are then bound by `nonce`, unless its software cannot do that either.
+    """
+    if client.auth_method == "none":
+        raise BadClientMetadata("Without a secret, PKCE is all that binds a code to whoever asked for it.")
+    client.requires_pkce = False
+    client.requires_nonce = requires_nonce
+
+
+def new_secret() -> str:
+    """Return a fresh client secret."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
 async def find(work: UnitOfWork, client_id: str | None) -> Client | None:
@@ -188,28 +251,69 @@ def key_of(client_id: str | None) -> UUID | None:
     return key if str(key) == client_id else None
 
 
-def _check(
-    name: str,
-    scope: str,
-    auth_method: str,
-    grant_types: Sequence[str],
-    algorithm: str,
-    uris: Sequence[str],
-) -> None:
-    if not _readable(name):
+def _facts(described: Description, settings: Settings) -> dict[str, Any]:
+    """Return the columns of a client that is described, if all of it fits together."""
+    _check(described)
+    _check_keys(described)
+    _check_addresses(described, settings)
+    # A public client on loopback or under its own scheme is an application on somebody's machine (RFC 8252).
+    native = described.native or (
+        described.auth_method == "none"
+        and bool(described.redirect_uris)
+        and all(not uri.startswith("https:") for uri in described.redirect_uris)
+    )
+    for uri in (*described.redirect_uris, *described.post_logout_redirect_uris):
+        redirects.acceptable(uri, settings, native=native)
+    return {name: getattr(described, name) for name in Description.__slots__} | {
+        "name": _readable(described.name),
+        "redirect_uris": list(described.redirect_uris),
+        "post_logout_redirect_uris": list(described.post_logout_redirect_uris),
+        "scope": scopes.joined(scopes.words(described.scope)),
+        "grant_types": list(described.grant_types),
+        "native": native,
+    }
+
+
+def _check(described: Description) -> None:
+    if not _readable(described.name):
         raise BadClientMetadata("Give the client a name of up to 80 visible characters.", field="client_name")
-    if auth_method not in AUTH_METHODS:
+    if described.auth_method not in AUTH_METHODS:
         raise BadClientMetadata(f"Authenticate with one of {', '.join(AUTH_METHODS)}.")
-    if not grant_types or not set(grant_types) <= set(GRANT_TYPES):
+    if not described.grant_types or not set(described.grant_types) <= set(GRANT_TYPES):
         raise BadClientMetadata(f"Only these grants exist: {', '.join(GRANT_TYPES)}.")
-    if auth_method == "none" and "client_credentials" in grant_types:
+    if described.auth_method == "none" and "client_credentials" in described.grant_types:
         raise BadClientMetadata("A client without a secret has no credentials to act by.")
-    if not set(scopes.words(scope)) <= set(scopes.KNOWN):
+    if not set(scopes.words(described.scope)) <= set(scopes.KNOWN):
         raise BadClientMetadata(f"Only these scopes exist: {', '.join(scopes.KNOWN)}.")
-    if algorithm not in SIGNING_ALGORITHMS:
+    if described.id_token_algorithm not in SIGNING_ALGORITHMS:
         raise BadClientMetadata(f"ID Tokens are signed with one of {', '.join(SIGNING_ALGORITHMS)}.")
-    if len(uris) > 2 * redirects.MOST:
+
+
+def _check_addresses(described: Description, settings: Settings) -> None:
+    if len(described.redirect_uris) + len(described.post_logout_redirect_uris) > 2 * redirects.MOST:
         raise redirects.BadRedirectURI("Those are too many addresses for one client.")
+    # What this service will call itself.
+    for name in ("jwks_uri", "backchannel_logout_uri", "sector_identifier_uri"):
+        if (address := getattr(described, name)) is not None:
+            try:
+                check_url(address, settings)
+            except Invalid as error:
+                raise BadClientMetadata(f"{name}: {error.message}", field=name) from error
+
+
+def _check_keys(described: Description) -> None:
+    if described.jwks is not None and described.jwks_uri is not None:
+        raise BadClientMetadata("Give the keys or their address, not both.", field="jwks")
+    needs = described.auth_method == "private_key_jwt"
+    if needs and described.jwks is None and described.jwks_uri is None:
+        raise BadClientMetadata("A client that signs needs jwks or jwks_uri.", field="jwks")
+    if described.jwks is not None:
+        try:
+            usable = client_keys.read(described.jwks)
+        except client_keys.BadKeys as error:
+            raise BadClientMetadata(str(error), field="jwks") from error
+        if needs and not usable:
+            raise BadClientMetadata("None of those keys can prove a signature.", field="jwks")
 
 
 def _readable(name: str) -> str:
@@ -220,10 +324,14 @@ def _readable(name: str) -> str:
     return name
 
 
-def _sector(redirect_uris: Sequence[str]) -> str:
-    hosts = {redirects.host(uri) for uri in redirect_uris}
+def _sector(described: Description, *, before: str | None = None) -> str:
+    """Return the sector of a client without a network (OpenID Connect Core, section 8.1)."""
+    hosts = {redirects.host(uri) for uri in described.redirect_uris}
+    if described.sector_identifier_uri is not None:
+        hosts = {redirects.host(described.sector_identifier_uri)}
     if len(hosts) > 1:
-        # OpenID Connect Registration, section 5: several hosts would need a sector_identifier_uri.
-        raise BadClientMetadata("All redirect URIs of a client without a network must be on one host.")
+        raise BadClientMetadata(
+            "Redirect URIs on several hosts need a sector_identifier_uri that lists them."
+        )
     # No network's sector contains a slash, so a stranger's client never shares a network's subjects.
-    return f"client/{hosts.pop()}" if hosts else f"client/{new_id()}"
+    return f"client/{hosts.pop()}" if hosts else before or f"client/{new_id()}"

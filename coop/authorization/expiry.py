@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, exists
 
+from coop.authorization.client_assertions import UsedAssertion
 from coop.authorization.grants import Grant
 from coop.authorization.tokens import AccessToken, RefreshToken
 from coop.unit_of_work import Units
@@ -13,11 +14,12 @@ KEPT = timedelta(days=7)
 
 
 async def forget_due(units: Units) -> None:
-    """Delete tokens and grants that expired a week ago."""
+    """Delete tokens, grants and used assertions that expired a week ago."""
     async with units.open() as work:
         before = work.wall - KEPT
         await work.session.execute(delete(AccessToken).where(AccessToken.expires_at < before))
         await work.session.execute(delete(RefreshToken).where(RefreshToken.expires_at < before))
+        await work.session.execute(delete(UsedAssertion).where(UsedAssertion.expires_at < before))
         await work.session.execute(
             delete(Grant).where(
                 Grant.code_expires_at < before,

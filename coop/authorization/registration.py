@@ -72,8 +72,7 @@ async def register(work: UnitOfWork, told: ClientMetadata) -> dict[str, object]:
     )
     if (recent or 0) >= MOST_AN_HOUR:
         raise TooMany(retry_after=3600)
-    client, secret = await clients.register(
-        work,
+    described = clients.Description(
         name=told.client_name or (redirects.host(told.redirect_uris[0]) if told.redirect_uris else "Client"),
         redirect_uris=told.redirect_uris,
         post_logout_redirect_uris=told.post_logout_redirect_uris,
@@ -82,8 +81,8 @@ async def register(work: UnitOfWork, told: ClientMetadata) -> dict[str, object]:
         grant_types=told.grant_types,
         native=told.application_type == "native",
         id_token_algorithm=told.id_token_signed_response_alg,
-        self_registered=True,
     )
+    client, secret = await clients.add(work, described, registration_token=clients.new_secret())
     return _told(client, secret)
 
 
