@@ -30,6 +30,11 @@ def json(
     )
 
 
+def signed(token: str, media_type: str) -> Response[bytes]:
+    """Return a JWT, under the media type that says of what kind it is."""
+    return Response(token.encode(), media_type=media_type, headers=NEVER_STORED)
+
+
 def error(
     code: str,
     description: str,

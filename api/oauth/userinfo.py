@@ -8,11 +8,12 @@ from litestar.di import NamedDependency
 from api.dependencies import AnyRequest
 from api.oauth import answers, parameters
 from api.oauth.parameters import Unreadable
-from coop.authorization import claims, scopes, tokens
+from coop.authorization import claims, scopes, signed_answers, tokens
 from coop.authorization.clients import Client
 from coop.unit_of_work import Units
 
-_LONGEST = 200
+_LONGEST = 4000
+"""Characters of an access token; a signed one is longer than an opaque one."""
 
 
 @route(
@@ -38,7 +39,8 @@ async def userinfo(request: AnyRequest, units: NamedDependency[Units]) -> Respon
             return _refuse(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token was not granted openid.")
         client = await work.session.get_one(Client, bearer.client_id)
         told = await claims.userinfo(work, client, bearer.account_id, bearer.scope)
-    return answers.json(told)
+        signed = await signed_answers.userinfo(work, client, told)
+    return answers.json(told) if signed is None else answers.signed(signed, signed_answers.USERINFO)
 
 
 async def _tokens(request: AnyRequest) -> list[str]:

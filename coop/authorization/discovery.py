@@ -1,6 +1,6 @@
 """Discovery: what this provider can do, as OpenID Connect Discovery 1.0 and RFC 8414 have it said."""
 
-from coop.authorization import claims, clients, requests, scopes
+from coop.authorization import claims, client_keys, clients, requests, scopes
 from coop.settings import Settings
 
 
@@ -22,7 +22,12 @@ def metadata(settings: Settings) -> dict[str, object]:
         "grant_types_supported": list(clients.GRANT_TYPES),
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": list(clients.SIGNING_ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(clients.SIGNING_ALGORITHMS),
+        "introspection_signing_alg_values_supported": list(clients.SIGNING_ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(client_keys.ALGORITHMS),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(client_keys.ALGORITHMS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(client_keys.ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": secret_methods,
         "revocation_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
         "code_challenge_methods_supported": ["S256"],

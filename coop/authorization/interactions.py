@@ -89,8 +89,10 @@ async def _step_of_visitor(
 async def _is_hinted(work: UnitOfWork, request: AuthorizationRequest, visit: Visit) -> bool:
     try:
         hinted = await logout.hinted(work, request.id_token_hint or "")
-    except logout.BadHint as error:
+    except (logout.BadHint, RecursionError) as error:
         raise request.denied("invalid_request", "id_token_hint is not an ID Token of ours.") from error
+    if hinted.get("aud") != request.client.client_id:
+        raise request.denied("invalid_request", "id_token_hint is not an ID Token of this client.")
     return hinted.get("sub") == claims.subject(work.settings, request.client, visit.account_id)
 
 
