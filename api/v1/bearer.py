@@ -13,7 +13,7 @@ from coop.errors import NotAllowed, NotSignedIn
 from coop.unit_of_work import Units
 
 SCOPE = "entitlements"
-_LONGEST_TOKEN = 200
+_LONGEST_TOKEN = 4000
 
 Connection = ASGIConnection[BaseRouteHandler, object, object, State]
 

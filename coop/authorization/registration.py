@@ -1,16 +1,28 @@
-"""Dynamic registration (RFC 7591): software introduces itself. It is open in a demo only."""
+"""Registration: software introduces itself (RFC 7591), in a demo only, and manages what it said (RFC 7592)."""
 
+import hmac
+import secrets
 from datetime import timedelta
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 
-from coop.authorization import clients, redirects, scopes
-from coop.authorization.clients import BadClientMetadata, Client
-from coop.errors import NotAllowed, TooMany
+from coop.authorization import client_metadata, clients
+from coop.authorization.client_assertions import UsedAssertion
+from coop.authorization.client_metadata import BadRegistration, ClientMetadata, Correction
+from coop.authorization.clients import BadClientMetadata, Client, digest
+from coop.authorization.consents import Consent
+from coop.authorization.grants import Grant
+from coop.authorization.tokens import AccessToken, RefreshToken
+from coop.errors import Invalid, NotAllowed, NotSignedIn, TooMany, Unavailable
+from coop.fetching import Fetcher, check_url
+from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
 
+PATH = "/oauth/register"
+TOKEN_PREFIX = "coop_rat_"  # noqa: S105 - by which leaked tokens are found
 MOST_AN_HOUR = 2000
+LARGEST_SECTOR = 64_000
 
 
 class RegistrationClosed(NotAllowed):
@@ -19,50 +31,14 @@ class RegistrationClosed(NotAllowed):
     code = "registration_closed"
 
 
-class ClientMetadata(msgspec.Struct, kw_only=True):
-    """What a client may say of itself; what we do not know of is ignored, as the RFC asks."""
+class BadRegistrationToken(NotSignedIn):
+    """The registration access token is not the one of this client."""
 
-    redirect_uris: list[str] = msgspec.field(default_factory=list)
-    client_name: str = ""
-    token_endpoint_auth_method: str = "client_secret_basic"  # noqa: S105 - the default of RFC 7591
-    grant_types: list[str] = msgspec.field(default_factory=lambda: ["authorization_code"])
-    response_types: list[str] | None = None
-    scope: str | None = None
-    application_type: str = "web"
-    subject_type: str = "pairwise"
-    id_token_signed_response_alg: str = "ES256"  # noqa: S105 - the name of an algorithm
-    post_logout_redirect_uris: list[str] = msgspec.field(default_factory=list)
-    sector_identifier_uri: str | None = None
+    code = "invalid_token"
 
 
-def read(body: bytes) -> ClientMetadata:
-    """Return the metadata that `body` spells, or refuse it by the names of RFC 7591, section 3.2.2."""
-    try:
-        told = msgspec.json.decode(body, type=ClientMetadata)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise BadClientMetadata(
-            "The metadata is a JSON object whose members have the types of RFC 7591."
-        ) from error
-    if len(told.redirect_uris) > redirects.MOST or len(told.post_logout_redirect_uris) > redirects.MOST:
-        raise redirects.BadRedirectURI(f"Register {redirects.MOST} addresses at most.")
-    if not told.redirect_uris and "authorization_code" in told.grant_types:
-        raise redirects.BadRedirectURI("redirect_uris is missing.")
-    if told.application_type not in {"web", "native"}:
-        raise BadClientMetadata("application_type is web or native.")
-    if told.subject_type != "pairwise":
-        raise BadClientMetadata("Subjects are pairwise here.")
-    if told.sector_identifier_uri is not None:
-        raise BadClientMetadata(
-            "sector_identifier_uri is not supported: register all redirect URIs on one host."
-        )
-    code = "authorization_code" in told.grant_types
-    if not set(told.response_types or (["code"] if code else [])) <= ({"code"} if code else set()):
-        raise BadClientMetadata("response_types and grant_types do not fit together; only code is supported.")
-    return told
-
-
-async def register(work: UnitOfWork, told: ClientMetadata) -> dict[str, object]:
-    """Register the client and return what it is told: its identifier, its secret once, and what we understood."""
+async def admit(work: UnitOfWork) -> None:
+    """Refuse software that nobody invited, or too much of it."""
     if not work.settings.demo:
         raise RegistrationClosed
     recent = await work.session.scalar(
@@ -72,35 +48,99 @@ async def register(work: UnitOfWork, told: ClientMetadata) -> dict[str, object]:
     )
     if (recent or 0) >= MOST_AN_HOUR:
         raise TooMany(retry_after=3600)
-    described = clients.Description(
-        name=told.client_name or (redirects.host(told.redirect_uris[0]) if told.redirect_uris else "Client"),
-        redirect_uris=told.redirect_uris,
-        post_logout_redirect_uris=told.post_logout_redirect_uris,
-        scope=told.scope if told.scope is not None else scopes.DEFAULT,
-        auth_method=told.token_endpoint_auth_method,
-        grant_types=told.grant_types,
-        native=told.application_type == "native",
-        id_token_algorithm=told.id_token_signed_response_alg,
+
+
+async def check_sector(settings: Settings, told: ClientMetadata) -> None:
+    """Read the document that joins several hosts into one sector (OpenID Connect Registration, section 5).
+
+    It is fetched, so this comes before the unit of work. Were it not checked, anybody could claim the sector of a stranger,
+    and with it the subjects by which people are known there.
+    """
+    address = told.sector_identifier_uri
+    if address is None:
+        return
+    try:
+        check_url(address, settings)
+        async with Fetcher(settings) as fetcher:
+            answer = await fetcher.send(
+                "GET", address, headers={"Accept": "application/json"}, most=LARGEST_SECTOR
+            )
+        listed = msgspec.json.decode(answer.body, type=list[str])
+    except (Invalid, Unavailable, msgspec.DecodeError, RecursionError) as error:
+        raise BadClientMetadata(
+            "sector_identifier_uri leads to no list of addresses that we can read."
+        ) from error
+    if answer.status != 200 or not set(told.redirect_uris) <= set(listed):  # noqa: PLR2004 - OK
+        raise BadClientMetadata("Every redirect URI must be listed at sector_identifier_uri.")
+
+
+async def register(work: UnitOfWork, told: ClientMetadata) -> dict[str, object]:
+    """Register the client and return what it is told: its identifier, its secret once, and what we understood."""
+    await admit(work)
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    described = client_metadata.describe(told, work.settings)
+    client, secret = await clients.add(work, described, registration_token=token)
+    return _told(work.settings, client, secret, token)
+
+
+async def managed(work: UnitOfWork, client_id: str, token: str) -> Client:
+    """Return the client whose own registration access token this is; an unknown client and a wrong token look the same."""
+    client = await clients.find(work, client_id)
+    expected = client.registration_digest if client is not None else None
+    if not hmac.compare_digest(expected or bytes(32), digest(token)) or client is None:
+        raise BadRegistrationToken
+    return client
+
+
+def look(work: UnitOfWork, client: Client, token: str) -> dict[str, object]:
+    """Return what is registered; the secret is kept as a digest, so it is not said again (RFC 7592, section 3)."""
+    return _told(work.settings, client, None, token)
+
+
+async def replace(
+    work: UnitOfWork, client: Client, token: str, told: ClientMetadata, proof: Correction
+) -> dict[str, object]:
+    """Replace all metadata of the client, leaving its registration access token as it is (RFC 7592, section 2.2)."""
+    if proof.client_id != client.client_id:
+        raise BadRegistration("client_id is the one of the client that is changed.", field="client_id")
+    if proof.client_secret is not None and not client.proves(proof.client_secret):
+        raise BadRegistration("client_secret is the present one, or left out.", field="client_secret")
+    former = client.sector
+    secret = await clients.change(work, client, client_metadata.describe(told, work.settings))
+    if client.sector != former:
+        # Tokens of the old sector would be answered with subjects of the new one, which tells who is who.
+        await _end_grants(work, client)
+    return _told(work.settings, client, secret, token)
+
+
+async def remove(work: UnitOfWork, client: Client) -> None:
+    """Forget the client and all that was ever issued to it (RFC 7592, section 2.3)."""
+    granted = select(Grant.id).where(Grant.client_id == client.id)
+    await work.session.execute(delete(RefreshToken).where(RefreshToken.grant_id.in_(granted)))
+    for owned in (AccessToken, Grant, Consent, UsedAssertion):
+        await work.session.execute(delete(owned).where(owned.client_id == client.id))
+    await work.session.delete(client)
+    await work.session.flush()
+
+
+async def _end_grants(work: UnitOfWork, client: Client) -> None:
+    await work.session.execute(
+        update(Grant)
+        .where(Grant.client_id == client.id, Grant.revoked_at.is_(None))
+        .values(revoked_at=work.wall)
     )
-    client, secret = await clients.add(work, described, registration_token=clients.new_secret())
-    return _told(client, secret)
+    await work.session.execute(
+        update(Consent)
+        .where(Consent.client_id == client.id, Consent.withdrawn_at.is_(None))
+        .values(withdrawn_at=work.now)
+    )
 
 
-def _told(client: Client, secret: str | None) -> dict[str, object]:
-    body: dict[str, object] = {
-        "client_id": client.client_id,
-        "client_id_issued_at": int(client.created_at.timestamp()),
-        "client_name": client.name,
-        "redirect_uris": client.redirect_uris,
-        "post_logout_redirect_uris": client.post_logout_redirect_uris,
-        "token_endpoint_auth_method": client.auth_method,
-        "grant_types": client.grant_types,
-        "response_types": ["code"] if client.check_grant_type("authorization_code") else [],
-        "scope": client.scope,
-        "application_type": "native" if client.native else "web",
-        "subject_type": "pairwise",
-        "id_token_signed_response_alg": client.id_token_algorithm,
-    }
+def _told(settings: Settings, client: Client, secret: str | None, token: str) -> dict[str, object]:
+    body = client_metadata.registered(client)
     if secret is not None:
         body |= {"client_secret": secret, "client_secret_expires_at": 0}
-    return body
+    return body | {
+        "registration_access_token": token,
+        "registration_client_uri": settings.url(f"{PATH}/{client.client_id}"),
+    }
