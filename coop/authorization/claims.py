@@ -113,34 +113,49 @@ async def id_token(
     return await keys.sign(work, client.id_token_algorithm, told)
 
 
-async def access_token(
-    work: UnitOfWork, client: Client, grant: Grant | None, scope: tuple[str, ...], *, expires_at: datetime
-) -> str:
-    """Return a signed access token that a network's services can read by themselves (RFC 9068).
+def of_access_token(
+    settings: Settings,
+    wall: datetime,
+    client: Client | KnownClient,
+    grant: Family | None,
+    entitled: Entitlement,
+    scope: str,
+) -> Claims:
+    """Return what an access token says that a network's services read by themselves (RFC 9068).
 
-    Without a grant the client acts in its own name, and is its own subject. Nothing tells tokens of one client apart
-    from those of another by their shape, and nothing in them tells who paid.
+    Without a grant the client acts in its own name, and is its own subject. Nothing in it tells who paid.
     """
     told: Claims = {
-        "iss": work.settings.issuer,
+        "iss": settings.issuer,
         # Nobody named a resource (RFC 8707 is not offered), so the token is for what the issuer itself serves.
-        "aud": work.settings.issuer,
-        "sub": client.client_id if grant is None else subject(work.settings, client, grant.account_id),
+        "aud": settings.issuer,
+        "sub": client.client_id if grant is None else subject(settings, client, grant.account_id),
         "client_id": client.client_id,
-        "iat": int(work.wall.timestamp()),
-        "exp": int(expires_at.timestamp()),
+        "iat": int(wall.timestamp()),
+        "exp": int((wall + JWT_ACCESS_LIFETIME).timestamp()),
         "jti": secrets.token_urlsafe(16),
     }
     if scope:
-        told["scope"] = scopes.joined(scope)
+        told["scope"] = scope
     if grant is not None:
-        entitled = await standing(work, grant.account_id)
         told |= {
             "auth_time": int(grant.authenticated_at.timestamp()),
             "acr": acr(grant.amr_methods),
-            "groups": entitled["groups"],
-            "entitlements": entitled["entitlements"],
+            "groups": list(entitled.groups),
+            "entitlements": list(entitled.entitlements),
         }
+    return told
+
+
+async def access_token(
+    work: UnitOfWork,
+    client: Client | KnownClient,
+    grant: Family | None,
+    entitled: Entitlement,
+    scope: str,
+) -> str:
+    """Return such a token, signed."""
+    told = of_access_token(work.settings, work.wall, client, grant, entitled, scope)
     return await keys.sign(work, client.id_token_algorithm, told, kind="at+jwt")
 
 

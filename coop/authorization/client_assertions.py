@@ -1,7 +1,7 @@
 """Client assertions: a client proves itself by a signature of its own (private_key_jwt; RFC 7521, RFC 7523, section 2.2).
 
-The edge calls `verify` before it opens its unit of work, since the keys may have to be fetched, and `use` within it: an
-assertion counts once, and is used up together with what it led to.
+An edge calls `prove` before it opens any unit of work, since the client's keys may have to be fetched. An assertion counts
+once: it is used up whatever comes of the request.
 """
 
 import math
@@ -71,6 +71,16 @@ class ProvenClient:
 def presented(form: Mapping[str, str]) -> bool:
     """Tell whether a request tries to authenticate by an assertion."""
     return any(name in form for name in PARAMETERS)
+
+
+async def prove(
+    units: Units, keys: ClientKeys, form: Mapping[str, str], *, path: str, authorization: str | None
+) -> str:
+    """Return the identifier of the client that proves itself by the assertion in `form`, which is used up."""
+    proven = await verify(units, keys, form, path=path, authorization=authorization)
+    async with units.open() as work:
+        await use(work, proven)
+    return str(proven.client_id)
 
 
 async def verify(

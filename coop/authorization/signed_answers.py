@@ -1,5 +1,7 @@
 """Answers that carry our signature, for clients that keep them or pass them on: introspection and UserInfo."""
 
+from uuid import UUID
+
 from coop.authorization import keys
 from coop.authorization.claims import Claims
 from coop.authorization.clients import Client
@@ -21,11 +23,12 @@ def asks_for_introspection(accept: str) -> bool:
     return False
 
 
-async def introspection(work: UnitOfWork, client: Client, told: Claims) -> str:
-    """Return what introspection tells `client`, signed (RFC 9701, section 5).
+async def introspection(work: UnitOfWork, client_id: UUID, told: Claims) -> str:
+    """Return what introspection tells a client, signed (RFC 9701, section 5).
 
     The token's own claims stay within one member, so that nobody takes the answer for a token.
     """
+    client = await work.session.get_one(Client, client_id)
     # RS256 is the default of RFC 9701, section 6, whatever the client's ID Tokens are signed with.
     algorithm = str(client.details.get(INTROSPECTION_ALGORITHM, "RS256"))
     body: Claims = {

@@ -6,7 +6,7 @@ from alembic import op
 from coop.database import UTCDateTime
 
 revision = "assertions"
-down_revision = "clients"
+down_revision = "console"
 
 
 def upgrade() -> None:
