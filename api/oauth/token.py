@@ -6,38 +6,61 @@ from litestar.di import NamedDependency
 from api.dependencies import AnyRequest
 from api.oauth import answers, parameters
 from api.oauth.parameters import Unreadable
-from coop.authorization import protocol
-from coop.authorization.server import Endpoint, ProtocolRequest
+from coop.authorization import client_assertions, protocol, signed_answers
+from coop.authorization.client_keys import ClientKeys
+from coop.authorization.server import Endpoint, Proof, ProtocolRequest
 from coop.unit_of_work import Units
 
 
 @post("/oauth/token", exception_handlers=answers.handlers, include_in_schema=False)
-async def token(request: AnyRequest, units: NamedDependency[Units]) -> Response[bytes]:
+async def token(
+    request: AnyRequest, units: NamedDependency[Units], client_keys: NamedDependency[ClientKeys]
+) -> Response[bytes]:
     """Turn a code, a refresh token or a client's own credentials into tokens (RFC 6749, section 3.2)."""
-    return await _answer(request, units, "token")
+    return await _answer(request, units, client_keys, "token")
 
 
 @post("/oauth/introspect", exception_handlers=answers.handlers, include_in_schema=False)
-async def introspect(request: AnyRequest, units: NamedDependency[Units]) -> Response[bytes]:
+async def introspect(
+    request: AnyRequest, units: NamedDependency[Units], client_keys: NamedDependency[ClientKeys]
+) -> Response[bytes]:
     """Tell a client what a token of its own is worth (RFC 7662)."""
-    return await _answer(request, units, "introspection")
+    return await _answer(request, units, client_keys, "introspection")
 
 
 @post("/oauth/revoke", exception_handlers=answers.handlers, include_in_schema=False)
-async def revoke(request: AnyRequest, units: NamedDependency[Units]) -> Response[bytes]:
+async def revoke(
+    request: AnyRequest, units: NamedDependency[Units], client_keys: NamedDependency[ClientKeys]
+) -> Response[bytes]:
     """Take a token back from its client (RFC 7009)."""
-    return await _answer(request, units, "revocation")
+    return await _answer(request, units, client_keys, "revocation")
 
 
-async def _answer(request: AnyRequest, units: Units, endpoint: Endpoint) -> Response[bytes]:
+async def _answer(
+    request: AnyRequest, units: Units, client_keys: ClientKeys, endpoint: Endpoint
+) -> Response[bytes]:
     form = await parameters.of_form(request)
     # Tokens, codes and secrets in an address end up in logs and histories.
     if request.scope["query_string"]:
         raise Unreadable("Parameters belong in the body, not in the address.")
     if form.repeated:
         raise Unreadable("A parameter was given twice.")
-    path, headers = request.scope["path"], dict(request.headers)
-    given = await protocol.answer(units, ProtocolRequest(endpoint, path, form.values, headers))
+    asked = ProtocolRequest(endpoint, request.scope["path"], form.values, dict(request.headers))
+    proof = None
+    if client_assertions.presented(asked.form):
+        # Before anything else, since the client's keys may have to be fetched.
+        authorization = asked.headers.get("authorization")
+        proven = await client_assertions.prove(
+            units, client_keys, asked.form, path=asked.path, authorization=authorization
+        )
+        proof = Proof(client_assertions.METHOD, proven)
+    given = await protocol.answer(units, asked, proof)
+    if given.inspected_by is not None and signed_answers.asks_for_introspection(
+        asked.headers.get("accept", "")
+    ):
+        async with units.read() as work:
+            signed = await signed_answers.introspection(work, given.inspected_by, given.body)
+        return answers.signed(signed, signed_answers.INTROSPECTION)
     return answers.json(given.body, given.status, given.headers)
 
 

@@ -6,6 +6,9 @@ out by one guarded statement (`effects`). Where the guard no longer holds, someb
 judged anew, over what is true now.
 """
 
+from dataclasses import replace
+from http import HTTPStatus
+
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from coop.authorization import claims, effects, presented, scopes, tokens
@@ -22,10 +25,10 @@ _TRIES = 3
 """Of two at once one has to look again, and then finds the other's traces."""
 
 
-async def answer(units: Units, request: ProtocolRequest) -> ProtocolAnswer:
-    """Answer one request of a client."""
+async def answer(units: Units, request: ProtocolRequest, proof: Proof | None = None) -> ProtocolAnswer:
+    """Answer one request of a client, which has proved itself already where there is a `proof`."""
     try:
-        proof = proof_of(request)
+        proof = proof or proof_of(request)
     except OAuth2Error as error:
         return refusal(error)
     for _ in range(_TRIES):
@@ -37,6 +40,8 @@ async def answer(units: Units, request: ProtocolRequest) -> ProtocolAnswer:
                     if not await effects.carry_out(writer, server.effect):
                         continue
         await _tell(units, server, given.body)
+        if request.endpoint == "introspection" and given.status == HTTPStatus.OK:
+            return replace(given, inspected_by=server.client.id)
         return given
     raise Unavailable
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote_plus
+from uuid import UUID
 
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
@@ -22,7 +23,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from coop.authorization import tokens
 from coop.authorization.effects import Effect, Issue
-from coop.authorization.presented import Access, Facts, Family, KnownClient
+from coop.authorization.presented import Facts, Family, KnownClient
 from coop.settings import Settings
 
 Endpoint = Literal["token", "introspection", "revocation"]
@@ -45,6 +46,8 @@ class ProtocolAnswer:
     status: int
     body: dict[str, object]
     headers: dict[str, str] = field(default_factory=dict)
+    inspected_by: UUID | None = None
+    """The client that may have the answer signed: introspection found it to be in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,6 @@ class Server(AuthorizationServer):
         """What is to be written before the answer may leave."""
         self.family: Family | None = None
         """The grant that tokens are issued for."""
-        self.inspected: Access | None = None
 
     def respond(self) -> ProtocolAnswer:
         """Run the endpoint that was asked."""

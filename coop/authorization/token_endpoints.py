@@ -1,6 +1,7 @@
 """What a client may do with a token of its own besides using it: have it looked into, and give it back."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
@@ -78,7 +79,7 @@ class Introspection(IntrospectionEndpoint):
 class Returned:
     """A token that is to be revoked."""
 
-    client_id: object
+    client_id: UUID
     effect: EndFamily | RevokeAccess
 
     def check_client(self, client: KnownClient) -> bool:
