@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
-import anyio
 import msgspec
 import structlog
 from sqlalchemy import (
@@ -35,6 +35,7 @@ from standardwebhooks.webhooks import Webhook
 from coop.database import Base
 from coop.errors import CoopError, NotFound
 from coop.fetching import Fetcher
+from coop.networks import lanes
 from coop.networks.endpoints import Endpoint, signing_secrets
 from coop.networks.payloads import Fact
 from coop.unit_of_work import UnitOfWork, Units
@@ -45,12 +46,10 @@ BACK_OFF = tuple(
 """The waits between attempts, as Standard Webhooks advises: three days in all."""
 LONGEST_DELAY = 3.0
 """Seconds; each network is told after a random wait of its own, so that two cannot match facts by their moment."""
-LANES = 64
 BATCH = 10
 LEASE = timedelta(minutes=3)
 """Longer than a batch can take, each delivery having `fetching.TOTAL_SECONDS`."""
 KEPT = timedelta(days=30)
-_LOOK_AGAIN_SECONDS = 0.5
 
 log = structlog.get_logger("coop.webhooks")
 
@@ -164,33 +163,7 @@ async def replay(work: UnitOfWork, network_id: UUID, delivery_id: str) -> None:
 
 async def deliver_due(units: Units, fetcher: Fetcher) -> int:
     """Send all that is due and return how much arrived; what becomes due meanwhile goes along."""
-    arrived = 0
-    busy: set[UUID] = set()
-    freed = anyio.Event()
-
-    async def lane(endpoint_id: UUID) -> None:
-        nonlocal arrived
-        try:
-            arrived += await _empty(units, fetcher, endpoint_id)
-        except CoopError as error:
-            # The lease keeps these deliveries out of the way until somebody has mended the cause.
-            log.exception("lane_fault", code=error.code)
-        finally:
-            busy.discard(endpoint_id)
-            freed.set()
-
-    async with anyio.create_task_group() as group:
-        while True:
-            freed = anyio.Event()
-            for endpoint_id in await _waiting(units, busy):
-                busy.add(endpoint_id)
-                group.start_soon(lane, endpoint_id)
-            if not busy:
-                break
-            # While a slow one is being waited for, others may come due.
-            with anyio.move_on_after(_LOOK_AGAIN_SECONDS):
-                await freed.wait()
-    return arrived
+    return await lanes.serve(partial(_waiting, units), partial(_empty, units, fetcher))
 
 
 async def forget_old(units: Units) -> None:
@@ -201,7 +174,7 @@ async def forget_old(units: Units) -> None:
         )
 
 
-async def _waiting(units: Units, busy: set[UUID]) -> Sequence[UUID]:
+async def _waiting(units: Units, busy: set[UUID], most: int) -> Sequence[UUID]:
     """Return endpoints with something due, but those that are being served."""
     async with units.read() as work:
         found = await work.session.scalars(
@@ -209,7 +182,7 @@ async def _waiting(units: Units, busy: set[UUID]) -> Sequence[UUID]:
             .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
             .where(_due(work.wall), Endpoint.gone_at.is_(None), Delivery.endpoint_id.not_in(busy))
             .distinct()
-            .limit(LANES - len(busy))
+            .limit(most)
         )
         return found.all()
 
