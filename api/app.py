@@ -79,6 +79,7 @@ def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Cloc
                 "mailer": mailer,
                 "hasher": Hasher(settings.password_workers),
                 "client_keys": ClientKeys(settings, clock),
+                "published_keys": keys.PublishedKeys(units),
                 "destination": api.oauth.authorize.destination,
             }
         ),

@@ -25,6 +25,8 @@ class Viewer:
 
     account_id: UUID
     session_id: UUID
+    lineage: UUID
+    """By what networks know the session; it outlives a new sign-in in the same browser."""
     handle: str
     display_name: str | None
     email_verified: bool
@@ -57,6 +59,7 @@ async def provide_viewer(request: AnyRequest) -> Viewer | None:
             viewer = Viewer(
                 account_id=account.id,
                 session_id=session.id,
+                lineage=session.lineage,
                 handle=account.handle,
                 display_name=account.display_name,
                 email_verified=account.email_verified_at is not None,

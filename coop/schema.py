@@ -16,6 +16,7 @@ import coop.authorization.clients
 import coop.authorization.consents
 import coop.authorization.grants
 import coop.authorization.keys
+import coop.authorization.notices
 import coop.authorization.tokens
 import coop.billing.checkout
 import coop.billing.disputes

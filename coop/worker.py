@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from coop.authorization import expiry
+from coop.authorization import backchannel, ending, expiry, notices, rotation
 from coop.billing import reconciliation, refunds, renewals, subscriptions
 from coop.billing.gateway import Gateway
 from coop.fetching import Fetcher
@@ -209,6 +209,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("send_refunds", now_and_then, partial(refunds.send_due, units, gateway)),
         Job("stop_renewals", now_and_then, partial(subscriptions.carry_out_due, units, gateway)),
         Job("announce_motions", now_and_then, partial(letters.announce_due, units)),
+        Job("rotate_keys", now_and_then, partial(rotation.rotate_due, units)),
         Job("lapse", now_and_then, partial(renewal.lapse_due, units)),
         Job("remind_of_renewal", hourly, partial(renewal.remind_due, units, planned)),
         Job("keep_gaps", hourly, partial(renewals.keep_gaps, units)),
@@ -219,6 +220,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("forget_rolls", hourly, partial(roll.forget_due, units)),
         Job("reconcile", hourly, partial(reconciliation.run, units, gateway)),
         Job("forget_tokens", hourly, partial(expiry.forget_due, units)),
+        Job("forget_sign_outs", hourly, partial(notices.forget_old, units)),
         Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
         Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),
     )
@@ -230,9 +232,10 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         mailer,
         jobs=jobs,
         handlers={
-            event: (handler,) for event, handler in (announcements.handlers | recovery.handlers).items()
+            event: (handler,)
+            for event, handler in (announcements.handlers | recovery.handlers | ending.handlers).items()
         },
-        errands=(partial(deliver, units),),
+        errands=(partial(deliver, units), partial(sign_out, units)),
         idle=0.3 if units.settings.demo else 0.5,
     )
 
@@ -241,6 +244,12 @@ async def deliver(units: Units) -> int:
     """Send the webhooks that are due."""
     async with Fetcher(units.settings) as fetcher:
         return await deliveries.deliver_due(units, fetcher)
+
+
+async def sign_out(units: Units) -> int:
+    """Tell networks whom they should sign out; beside the webhooks, which may be many, since this cannot wait."""
+    async with Fetcher(units.settings) as fetcher:
+        return await backchannel.tell_due(units, fetcher)
 
 
 async def planned(work: UnitOfWork, account_id: UUID) -> Money | None:

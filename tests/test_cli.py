@@ -181,3 +181,14 @@ def test_the_demo_will_not_remove_what_is_no_demo(tmp_path: Path) -> None:
 
     assert refused.returncode == 1
     assert (tmp_path / "letters" / "love.txt").exists()
+
+
+def test_keys_are_listed_and_rotated(mine: str) -> None:
+    rotated = coop("keys", "rotate", "--algorithm", "ES256", "--json", "--data", mine)
+    replaced = coop("keys", "rotate", "--now", "--algorithm", "EdDSA", "--json", "--data", mine)
+    listed = coop("keys", "list", "--json", "--data", mine)
+
+    assert (rotated.returncode, replaced.returncode, listed.returncode) == (0, 0, 0), rotated.stderr
+    found = {key["kid"]: (key["algorithm"], key["state"]) for key in json.loads(listed.stdout)}
+    assert found[json.loads(rotated.stdout)[0]["kid"]] == ("ES256", "next")
+    assert found[json.loads(replaced.stdout)[0]["kid"]] == ("EdDSA", "active")

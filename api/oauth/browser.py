@@ -13,7 +13,8 @@ from api.pages.rendering import page
 from coop.authorization import grants, interactions, scopes
 from coop.authorization.interactions import Visit
 from coop.authorization.requests import AuthorizationRequest, UnsafeRequest
-from coop.errors import CoopError
+from coop.errors import CoopError, NotSignedIn
+from coop.identity import sessions
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
 
@@ -40,11 +41,16 @@ def visit_of(viewer: Viewer | None) -> Visit | None:
 
 async def grant(work: UnitOfWork, viewer: Viewer, asked: AuthorizationRequest) -> Response[bytes]:
     """Record the grant and send the browser back with its code; the interaction is over."""
+    try:
+        # Held, since what is granted in a session must end with it, also if it ends this very moment.
+        session = await sessions.hold(work, viewer.session_id)
+    except NotSignedIn:
+        return onward(asked.path)
     code = await grants.begin(
         work,
         asked.client,
         account_id=viewer.account_id,
-        session_id=viewer.session_id,
+        session_id=session.lineage,
         scope=scopes.joined(asked.scope),
         nonce=asked.nonce,
         authenticated_at=viewer.authenticated_at,

@@ -14,7 +14,7 @@ from api.oauth.browser import by_get, refusal
 from api.oauth.parameters import Parameters, Unreadable
 from api.pages.entrance import cookie, onward
 from api.pages.rendering import page
-from coop.authorization import grants, logout, redirects
+from coop.authorization import claims, ending, logout, redirects
 from coop.authorization.logout import BadLogout, LogoutRequest
 from coop.errors import Invalid
 from coop.identity import sessions
@@ -45,6 +45,8 @@ async def end_session(
         request,
         form_targets=(redirects.origin(asked.onward),) if asked.onward else (),
         network=asked.client.name if asked.client else None,
+        handle=viewer.handle,
+        stranger=_means_another(units.settings, asked, viewer),
         query=request.url.query,
     )
 
@@ -72,8 +74,7 @@ async def confirm(
     if data.decision == "sign-out":
         if viewer is not None:
             async with units.open() as work:
-                await grants.end_with_session(work, viewer.session_id)
-                await sessions.end(work, viewer.session_id)
+                await ending.of_sessions(work, await sessions.end(work, viewer.session_id))
         cookies = [cookie(settings, session_cookie(settings), "", max_age=0)]
     if asked.onward:
         return onward(asked.onward, cookies=cookies)
@@ -83,6 +84,13 @@ async def confirm(
     answer = page("oauth/signed_out.html", request, status=HTTPStatus.OK)
     answer.cookies = cookies
     return answer
+
+
+def _means_another(settings: Settings, asked: LogoutRequest, viewer: Viewer) -> bool:
+    """Tell whether the network asks to sign out somebody else than whoever is signed in in this browser."""
+    if asked.client is None or asked.subject is None:
+        return False
+    return asked.subject != claims.subject(settings, asked.client, viewer.account_id)
 
 
 async def _read(units: Units, form: Parameters) -> LogoutRequest:

@@ -53,6 +53,13 @@ HOLDINGS = (
         tables=("browser_sessions",),
     ),
     Holding(
+        what=marked("Which networks were told that you signed out, and whether they heard"),
+        why=marked("So that you can see where you may still be signed in."),
+        who=marked("You. Each network is told of its own part only."),
+        until=marked("30 days."),
+        tables=("logout_notices",),
+    ),
+    Holding(
         what=marked("Your membership: when each year began and ends, and the price then"),
         why=marked("To keep the member register and to tell networks that you are a member."),
         who=marked("You and stewards. Networks learn active or none, and the month, never how it was paid."),

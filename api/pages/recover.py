@@ -12,6 +12,7 @@ from litestar.params import FromQuery, URLEncodedBody
 from api.dependencies import AnyRequest, Viewer, session_cookie
 from api.pages.entrance import address, onward, signed_in_cookies, told
 from api.pages.rendering import page
+from coop.authorization import ending
 from coop.errors import Invalid
 from coop.identity import accounts, browsers, links, passwords, recovery, sessions, throttle
 from coop.identity.links import DeadLink
@@ -167,6 +168,7 @@ async def _enter(
     request: AnyRequest, work: UnitOfWork, account: accounts.Account, *, amr: tuple[str, ...]
 ) -> Response[bytes]:
     """Sign the owner in who has just come back; the security page shows what else to look at."""
+    await ending.of_credentials(work, account.id, at=work.wall)
     secret = await sessions.open_for(
         work,
         account.id,

@@ -12,6 +12,7 @@ from litestar.params import URLEncodedBody
 from api.dependencies import AnyRequest, Viewer, require_recent
 from api.pages.entrance import address, onward, options, told
 from api.pages.rendering import page
+from coop.authorization import ending
 from coop.errors import Invalid
 from coop.identity import (
     accounts,
@@ -93,7 +94,8 @@ async def end_session(
 ) -> Response[bytes]:
     """Sign out one of this person's browsers."""
     async with units.open() as work:
-        await sessions.end_own(work, signed_in.account_id, data.session)
+        ended = await sessions.end_own(work, signed_in.account_id, data.session)
+        await ending.of_sessions(work, ended)
     return onward(HOME)
 
 
@@ -104,7 +106,8 @@ async def end_others(
     """Sign out every browser but this one."""
     del data
     async with units.open() as work:
-        await sessions.end_all(work, signed_in.account_id, keep=signed_in.session_id)
+        ended = await sessions.end_all(work, signed_in.account_id, keep=signed_in.session_id)
+        await ending.of_sessions(work, ended)
     return onward(HOME)
 
 
@@ -134,6 +137,7 @@ async def set_password(
     async with units.open() as work:
         account = await accounts.hold(work, signed_in.account_id)
         await recovery.set_password(work, account, digest, keep=signed_in.session_id)
+        await ending.of_credentials(work, account.id, at=work.wall, kept=signed_in.lineage)
     return onward(HOME)
 
 
@@ -191,10 +195,11 @@ async def remove_passkey(
     signed_in: NamedDependency[Viewer],
     units: NamedDependency[Units],
 ) -> Response[bytes]:
-    """Forget a passkey."""
+    """Forget a passkey and sign out every other browser."""
     require_recent(request, signed_in, next_path=HOME)
     async with units.open() as work:
-        await passkeys.remove(work, signed_in.account_id, data.passkey)
+        await passkeys.remove(work, signed_in.account_id, data.passkey, keep=signed_in.session_id)
+        await ending.of_credentials(work, signed_in.account_id, at=work.wall, kept=signed_in.lineage)
     return onward(HOME)
 
 

@@ -13,6 +13,7 @@ from api.pages.destination import destination
 from api.pages.entrance import address, cookie, mark_cookie, onward, options, signed_in_cookies, told
 from api.pages.rendering import page
 from api.security import local_path
+from coop.authorization import ending
 from coop.identity import accounts, browsers, passkeys, sessions, throttle
 from coop.identity.accounts import Account
 from coop.identity.passwords import Hasher
@@ -113,7 +114,7 @@ async def sign_out(
     """End this browser's session."""
     if viewer is not None:
         async with units.open() as work:
-            await sessions.end(work, viewer.session_id)
+            await ending.of_sessions(work, await sessions.end(work, viewer.session_id))
     return onward("/", cookies=[cookie(settings, session_cookie(settings), "", max_age=0)])
 
 

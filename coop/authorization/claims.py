@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import hmac
 import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from coop import sealing
 from coop.authorization import consents, keys, scopes
 from coop.authorization.clients import Client
 from coop.authorization.consents import Consent
@@ -22,7 +24,7 @@ ID_TOKEN_LIFETIME = timedelta(hours=1)
 JWT_ACCESS_LIFETIME = timedelta(minutes=5)
 """Of access tokens that services read by themselves: they cannot be taken back before."""
 SUPPORTED = (
-    "sub iss aud exp iat auth_time nonce acr amr at_hash preferred_username name email email_verified membership "
+    "sub iss aud exp iat auth_time nonce acr amr at_hash sid preferred_username name email email_verified membership "
     "membership_until groups entitlements".split()
 )
 ACR_SINGLE = "aal1"
@@ -35,6 +37,13 @@ Claims = dict[str, object]
 def subject(settings: Settings, client: Client | KnownClient, account_id: UUID) -> str:
     """Return the subject identifier by which every client of one sector, and no other, knows the account."""
     return subjects.derive(settings, client.sector, account_id)
+
+
+def sid(settings: Settings, client: Client | KnownClient, session_id: UUID) -> str:
+    """Return the identifier of a browser session for clients of one sector; those of another cannot match it."""
+    message = client.sector.encode() + b"\x00" + session_id.bytes
+    mac = hmac.digest(sealing.key_for(settings, "session identifier"), message, "sha256")
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def acr(amr: tuple[str, ...] | list[str]) -> str:
@@ -101,7 +110,8 @@ async def id_token(
         "auth_time": int(grant.authenticated_at.timestamp()),
         "acr": acr(grant.amr_methods),
         "amr": grant.amr_methods,
-        "at_hash": _half_hash(access_token),
+        "sid": sid(work.settings, client, grant.session_id),
+        "at_hash": _half_hash(access_token, client.id_token_algorithm),
         **await standing(work, grant.account_id),
     }
     if first and grant.nonce is not None:
@@ -159,7 +169,8 @@ async def access_token(
     return await keys.sign(work, client.id_token_algorithm, told, kind="at+jwt")
 
 
-def _half_hash(token: str) -> str:
-    # OpenID Connect Core, section 3.1.3.6: both of our algorithms hash with SHA-256.
-    half = hashlib.sha256(token.encode()).digest()[:16]
-    return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+def _half_hash(token: str, algorithm: str) -> str:
+    # OpenID Connect Core, section 3.1.3.6: by the hash of the signature, which for Ed25519 is SHA-512 (RFC 8032).
+    digest = hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256
+    whole = digest(token.encode()).digest()
+    return base64.urlsafe_b64encode(whole[: len(whole) // 2]).rstrip(b"=").decode()

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.authorization import client_keys, redirects, scopes
+from coop.authorization import client_keys, redirects, scopes, signing
 from coop.database import Base
 from coop.errors import Invalid, NotFound
 from coop.fetching import check_url
@@ -27,7 +27,7 @@ LONGEST_NAME = 80
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS = ("none", *SECRET_METHODS, "private_key_jwt")
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-SIGNING_ALGORITHMS = ("ES256", "RS256", "EdDSA")
+SIGNING_ALGORITHMS = signing.ALGORITHMS
 
 
 class BadClientMetadata(Invalid):

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.authorization import grants, scopes
+from coop.authorization import grants, notices, scopes
 from coop.authorization.clients import Client
 from coop.database import Base
 from coop.identity.accounts import Account
@@ -116,13 +116,17 @@ async def of_account(work: UnitOfWork, account_id: UUID) -> list[tuple[Client, C
 
 
 async def withdraw(work: UnitOfWork, client: Client, account_id: UUID) -> None:
-    """Take the consent back: every token dies at once, and the network loses its link unless another client has one."""
+    """Take the consent back: every token dies at once, and the client is told to sign the member out.
+
+    The network loses its link unless another client has one.
+    """
     consent = await of(work, client.id, account_id)
     if consent is None or consent.withdrawn_at is not None:
         return
     consent.withdrawn_at = work.now
     consent.shares_email = consent.shares_display_name = False
     await grants.revoke_for(work, account_id, client.id)
+    await notices.of_client(work, client, account_id)
     await work.session.flush()
     if client.network_id is None:
         return

@@ -16,6 +16,8 @@ def metadata(settings: Settings) -> dict[str, object]:
         "introspection_endpoint": settings.url("/oauth/introspect"),
         "revocation_endpoint": settings.url("/oauth/revoke"),
         "end_session_endpoint": settings.url("/oauth/end-session"),
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "scopes_supported": list(scopes.KNOWN),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -7,6 +7,7 @@ from sqlalchemy import delete, exists
 from coop.authorization.client_assertions import UsedAssertion
 from coop.authorization.grants import Grant
 from coop.authorization.tokens import AccessToken, RefreshToken
+from coop.identity.sessions import BrowserSession
 from coop.unit_of_work import Units
 
 KEPT = timedelta(days=7)
@@ -14,7 +15,10 @@ KEPT = timedelta(days=7)
 
 
 async def forget_due(units: Units) -> None:
-    """Delete tokens, grants and used assertions that expired a week ago."""
+    """Delete tokens, grants and used assertions that expired a week ago; grants stay while their browser session does.
+
+    They say which clients the member is signed in to, who must be told when the session ends.
+    """
     async with units.open() as work:
         before = work.wall - KEPT
         await work.session.execute(delete(AccessToken).where(AccessToken.expires_at < before))
@@ -25,5 +29,6 @@ async def forget_due(units: Units) -> None:
                 Grant.code_expires_at < before,
                 ~exists().where(AccessToken.grant_id == Grant.id),
                 ~exists().where(RefreshToken.grant_id == Grant.id),
+                ~exists().where(BrowserSession.lineage == Grant.session_id),
             )
         )

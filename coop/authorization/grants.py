@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, LargeBinary, String, update
+from sqlalchemy import JSON, ForeignKey, LargeBinary, String, Update, or_, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.authorization.clients import Client, digest
@@ -23,7 +23,7 @@ class Grant(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
     client_id: Mapped[UUID] = mapped_column(ForeignKey("clients.id"), index=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
-    # Not a foreign key: the browser session ends long before what was granted in it.
+    # The lineage of the browser session; not a foreign key, since it ends long before what was granted in it.
     session_id: Mapped[UUID] = mapped_column(index=True)
     scope: Mapped[str] = mapped_column(String(300))
     nonce: Mapped[str | None] = mapped_column(String(1000))
@@ -85,20 +85,24 @@ async def begin(
 async def revoke_for(work: UnitOfWork, account_id: UUID, client_id: UUID) -> None:
     """Revoke everything that a member ever granted to a client."""
     await work.session.execute(
-        update(Grant)
-        .where(Grant.account_id == account_id, Grant.client_id == client_id, Grant.revoked_at.is_(None))
-        .values(revoked_at=work.wall)
+        _unrevoked(work).where(Grant.account_id == account_id, Grant.client_id == client_id)
     )
 
 
 async def end_with_session(work: UnitOfWork, session_id: UUID) -> None:
-    """Revoke what was granted in a browser session that ends, but for what was to go on without it."""
-    await work.session.execute(
-        update(Grant)
-        .where(
-            Grant.session_id == session_id,
-            Grant.revoked_at.is_(None),
-            Grant.scope.not_like("%offline_access%"),
-        )
-        .values(revoked_at=work.wall)
-    )
+    """Revoke what was granted in a browser session that ends, but for what was to go on without it.
+
+    A code that is still under way to be redeemed goes as well: nobody is signed in by it yet.
+    """
+    bound = or_(Grant.scope.not_like("%offline_access%"), Grant.code_used_at.is_(None))
+    await work.session.execute(_unrevoked(work).where(Grant.session_id == session_id, bound))
+
+
+async def revoke_before(work: UnitOfWork, account_id: UUID, moment: datetime, *, kept: UUID | None) -> None:
+    """Revoke all that an account had granted by `moment`, also for offline access, but in the session that is `kept`."""
+    doomed = _unrevoked(work).where(Grant.account_id == account_id, Grant.created_at <= moment)
+    await work.session.execute(doomed if kept is None else doomed.where(Grant.session_id != kept))
+
+
+def _unrevoked(work: UnitOfWork) -> Update:
+    return update(Grant).where(Grant.revoked_at.is_(None)).values(revoked_at=work.wall)

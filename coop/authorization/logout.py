@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-
 from coop.authorization import clients, keys, redirects
-from coop.authorization.clients import SIGNING_ALGORITHMS, Client
+from coop.authorization.clients import Client
+from coop.authorization.signing import NotOurs
 from coop.errors import Invalid
 from coop.unit_of_work import UnitOfWork
 
@@ -31,25 +29,31 @@ class LogoutRequest:
 
     client: Client | None
     onward: str | None
+    subject: str | None
+    """Whom the client means, by its own name for them, if it sent an ID Token along."""
 
 
 async def hinted(work: UnitOfWork, hint: str) -> dict[str, object]:
     """Return the claims of an ID Token that we issued once; it may have expired long ago."""
     try:
-        token = jwt.decode(hint, await keys.verifying(work), algorithms=list(SIGNING_ALGORITHMS))
-    except (JoseError, ValueError) as error:
+        token = await keys.recognise(work, hint)
+    except NotOurs as error:
         raise BadHint from error
-    claims = dict(token.claims)
-    if claims.get("iss") != work.settings.issuer or not isinstance(claims.get("aud"), str):
+    claims = token.claims
+    # Logout tokens and access tokens bear our signature as well, and are not ID Tokens.
+    if token.kind != "JWT" or claims.get("iss") != work.settings.issuer:
+        raise BadHint
+    if not isinstance(claims.get("aud"), str) or not isinstance(claims.get("sub"), str):
         raise BadHint
     return claims
 
 
 async def read(work: UnitOfWork, form: Mapping[str, str]) -> LogoutRequest:
     """Judge a request; the browser is only ever sent to an address that the asking client registered."""
-    client_id = form.get("client_id")
+    client_id, subject = form.get("client_id"), None
     if hint := form.get("id_token_hint"):
-        audience = str((await hinted(work, hint))["aud"])
+        told = await hinted(work, hint)
+        audience, subject = str(told["aud"]), str(told["sub"])
         if client_id not in {None, audience}:
             raise BadLogout
         client_id = audience
@@ -58,8 +62,9 @@ async def read(work: UnitOfWork, form: Mapping[str, str]) -> LogoutRequest:
         raise BadLogout
     uri = form.get("post_logout_redirect_uri")
     if uri is None:
-        return LogoutRequest(client, None)
+        return LogoutRequest(client, None, subject)
     if client is None or uri not in client.post_logout_redirect_uris:
         raise BadLogout
     state = form.get("state")
-    return LogoutRequest(client, uri if state is None else redirects.with_answer(uri, {"state": state}))
+    onward = uri if state is None else redirects.with_answer(uri, {"state": state})
+    return LogoutRequest(client, onward, subject)

@@ -21,6 +21,7 @@ COMMANDS = {
     "clock": "Show or move the demo's clock.",
     "books": "Check and export the books.",
     "network": "Register networks.",
+    "keys": "List and rotate the keys that sign.",
     "role": "Give the first roles while the founding phase runs.",
     "member": "Look up one member's standing.",
 }

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from coop import policies, schema
+from coop.authorization import rotation
 from coop.cli.configuration import data_option, print_json, require_database, run, settings_of, units_of
 from coop.errors import CoopError
 from coop.outbox import OutboxMessage, Scheduled
@@ -122,6 +123,7 @@ async def look_inside(units: Units) -> AsyncIterator[Finding]:
         else:
             yield Finding("founding policies", "bad", "none are in force; `coop init` adopts them")
         yield await look_at_worker(work)
+        yield await look_at_keys(work)
         stuck = await work.session.scalar(
             select(func.count()).where(OutboxMessage.failure.is_not(None), OutboxMessage.done_at.is_(None))
         )
@@ -145,3 +147,11 @@ async def look_at_worker(work: UnitOfWork) -> Finding:
             "worker", "bad", f"jobs have been waiting since {oldest:%Y-%m-%d %H:%M} UTC; is a worker running?"
         )
     return Finding("worker", "good")
+
+
+async def look_at_keys(work: UnitOfWork) -> Finding:
+    """Say whether there are keys to sign with, and whether they are followed in time."""
+    if not await rotation.listed(work):
+        return Finding("signing keys", "warning", "none yet; the first start of `coop serve` makes them")
+    faults = await rotation.faults(work)
+    return Finding("signing keys", "bad", "; ".join(faults)) if faults else Finding("signing keys", "good")

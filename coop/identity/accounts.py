@@ -3,11 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, String, select, text
+from sqlalchemy import Index, String, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.database import Base
+from coop.database import Base, changed
 from coop.errors import NotFound
 from coop.identity import addresses, handles
 from coop.identity.handles import BadHandle, HandleTaken
@@ -17,6 +17,7 @@ from coop.unit_of_work import UnitOfWork, new_id
 __all__ = [
     "Account",
     "AccountRegistered",
+    "AccountShut",
     "BadHandle",
     "HandleTaken",
     "available",
@@ -24,6 +25,7 @@ __all__ = [
     "by_name",
     "get",
     "hold",
+    "lock",
     "register",
 ]
 
@@ -62,6 +64,12 @@ class Account(Base):
 
 class AccountRegistered(Event, frozen=True):
     """Somebody has joined with an account of their own; they are not a member yet."""
+
+    account_id: UUID
+
+
+class AccountShut(Event, frozen=True):
+    """An account was locked or erased: whatever it opened closes, everywhere."""
 
     account_id: UUID
 
@@ -122,6 +130,19 @@ async def hold(work: UnitOfWork, account_id: UUID) -> Account:
     if held is None:
         raise NoAccount
     return held
+
+
+async def lock(work: UnitOfWork, account_id: UUID) -> bool:
+    """Shut an account out, here and on every network, until it is unlocked; tell whether it was open."""
+    locked = await changed(
+        work.session,
+        update(Account)
+        .where(Account.id == account_id, Account.locked_at.is_(None))
+        .values(locked_at=work.wall),
+    )
+    if locked:
+        work.publish(AccountShut(account_id=account_id))
+    return locked
 
 
 async def by_handle(work: UnitOfWork, handle: str) -> Account | None:

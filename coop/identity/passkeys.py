@@ -28,7 +28,7 @@ from webauthn.helpers.structs import (
 
 from coop.database import Base
 from coop.errors import Invalid, NotFound, Refused
-from coop.identity import accounts
+from coop.identity import accounts, sessions
 from coop.identity.accounts import Account
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units, new_id
@@ -253,8 +253,11 @@ async def of_account(work: UnitOfWork, account_id: UUID) -> list[Passkey]:
     )
 
 
-async def remove(work: UnitOfWork, account_id: UUID, passkey_id: UUID) -> None:
-    """Forget a passkey, unless it is the last way into the account."""
+async def remove(work: UnitOfWork, account_id: UUID, passkey_id: UUID, *, keep: UUID | None = None) -> None:
+    """Forget a passkey, unless it is the last way into the account; every browser but the one to `keep` is signed out.
+
+    The device that held it may be lost, and nobody can tell which browsers were signed in with it.
+    """
     # Held, so that of two passkeys removed at once one stays.
     account = await accounts.hold(work, account_id)
     if account.password_digest is None and await _count(work, account_id) < 2:  # noqa: PLR2004 - this one and another
@@ -266,6 +269,7 @@ async def remove(work: UnitOfWork, account_id: UUID, passkey_id: UUID) -> None:
     )
     if removed.first() is None:
         raise NoPasskey
+    await sessions.end_with_credential(work, account_id, keep=keep)
 
 
 async def _count(work: UnitOfWork, account_id: UUID) -> int:

@@ -40,12 +40,6 @@ class RecoveryAsked(Event, frozen=True):
     name: str
 
 
-class CredentialsChanged(Event, frozen=True):
-    """An account's password was set, changed or recovered; what was opened with the old one should close."""
-
-    account_id: UUID
-
-
 class RecoveryCode(Base):
     """A code that opens an account once; only a keyed digest of it is kept."""
 
@@ -105,9 +99,8 @@ async def set_password(
 ) -> None:
     """Set the password, sign every other browser out, void links that were sent, and tell the owner."""
     account.password_digest = password_digest
-    await sessions.end_all(work, account.id, keep=keep)
+    await sessions.end_with_credential(work, account.id, keep=keep)
     await links.void(work, account.id, "recover")
-    work.publish(CredentialsChanged(account_id=account.id))
     if account.email is not None and account.email_verified_at is not None:
         work.send(
             letters.written(
