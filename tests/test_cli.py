@@ -1,15 +1,18 @@
 """The command line, run as people run it: as a process."""
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import jsonschema
 import pytest
 
-from tests.demo import ROOT, Demo, coop, copy
+from tests.demo import ROOT, Demo, coop, copy, eventually, free_ports
 
 SCHEMA = ROOT / "docs" / "schemas" / "books-check.schema.json"
 
@@ -133,6 +136,51 @@ def test_a_network_registers_its_own_software_and_webhook_for_a_script(mine: str
     told = json.loads(added.stdout)
     assert told["redirect_uri"] == "https://meadow.example/callback"
     assert told["webhook_secret"].startswith("whsec_")
+
+
+def test_several_processes_serve_one_port_and_end_together(mine: str) -> None:
+    port = free_ports()
+    command = [
+        sys.executable,
+        "-m",
+        "coop.cli",
+        "serve",
+        "--data",
+        mine,
+        "--port",
+        str(port),
+        "--processes",
+        "2",
+    ]
+    serving = subprocess.Popen(command, cwd=ROOT)
+    try:
+        eventually("it answers", lambda: healthy(port))
+        workers = children(serving.pid)
+        os.kill(workers[0], signal.SIGKILL)
+        eventually(
+            "another takes the place of one that died", lambda: workers[0] not in children(serving.pid)
+        )
+        eventually("there are two again", lambda: len(children(serving.pid)) == len(workers))
+        assert healthy(port)
+    finally:
+        serving.terminate()
+        serving.wait(30)
+
+    assert not healthy(port)
+
+
+def healthy(port: int) -> bool:
+    """Tell whether somebody answers."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that serve, and not the one that counts what they share."""
+    started = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [int(child) for child in started if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def test_the_clock_of_a_real_cooperative_stands_firm(founded: Path) -> None:

@@ -1,6 +1,8 @@
 """`coop serve`: serve the cooperative over HTTP."""
 
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -11,6 +13,7 @@ import httpx
 import uvicorn
 from litestar import Litestar
 from litestar.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
 
 from api.app import create_app
 from coop import logs
@@ -29,21 +32,40 @@ from coop.settings import Settings
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; the issuer's, else 8000.")
 @click.option("--trust-proxy", default="127.0.0.1", help="Proxies whose X-Forwarded-For is believed.")
 @click.option(
+    "--processes",
+    default=1,
+    type=click.IntRange(1, 64),
+    help="How many processes answer; one a core is plenty.",
+)
+@click.option(
     "--log", "form", type=click.Choice(["json", "text"]), default="json", help="How to write the log."
 )
-def serve(data: Path | None, host: str | None, port: int | None, trust_proxy: str, form: str) -> None:
+def serve(
+    data: Path | None, host: str | None, port: int | None, trust_proxy: str, processes: int, form: str
+) -> None:
     """Serve the cooperative over HTTP; put a proxy with TLS in front (docs/production.md)."""
     logs.configure(form="text" if form == "text" else "json")
     settings = settings_of(data)
     require_secrets(settings)
     run(require_schema(settings))
-    app = assemble(settings)
-    server(
-        app,
+    configured = partial(
+        configuration,
         host=host or "127.0.0.1",
         port=port or urlsplit(settings.issuer).port or 8000,
         trust_proxy=trust_proxy,
-    ).run()
+    )
+    if processes == 1:
+        uvicorn.Server(configured(assemble(settings))).run()
+        return
+    several = configured(partial(one_of_several, data, form), factory=True, workers=processes)
+    # The socket is bound once and handed to each; the kernel deals connections out among those who listen.
+    Multiprocess(several, [several.bind_socket()]).run()
+
+
+def one_of_several(data: Path | None, form: str) -> Litestar:
+    """Return the service in a process that was started for it, which knows nothing but what it is told."""
+    logs.configure(form="text" if form == "text" else "json")
+    return assemble(settings_of(data))
 
 
 def require_secrets(settings: Settings) -> None:
@@ -73,29 +95,40 @@ def mailer_of(settings: Settings) -> Mailer:
 
 
 def server(
-    app: ASGIApp,
+    app: ASGIApp, *, host: str, port: int, lifespan: Literal["auto", "off"] = "auto"
+) -> uvicorn.Server:
+    """Return an HTTP server for `app` within this process."""
+    return uvicorn.Server(configuration(app, host=host, port=port, lifespan=lifespan))
+
+
+def configuration(
+    app: ASGIApp | Callable[[], ASGIApp],
     *,
     host: str,
     port: int,
     trust_proxy: str = "127.0.0.1",
     lifespan: Literal["auto", "off"] = "auto",
-) -> uvicorn.Server:
-    """Return an HTTP server for `app` that keeps quiet about itself."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            lifespan=lifespan,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            forwarded_allow_ips=trust_proxy,
-            limit_concurrency=1000,
-            timeout_keep_alive=20,
-            timeout_graceful_shutdown=20,
-            h11_max_incomplete_event_size=32 * 1024,
-        )
+    factory: bool = False,
+    workers: int = 1,
+) -> uvicorn.Config:
+    """Return how `app` is served: keeping quiet about itself, and within bounds."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        lifespan=lifespan,
+        factory=factory,
+        workers=workers,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        forwarded_allow_ips=trust_proxy,
+        limit_concurrency=1000,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=20,
+        # A process cannot say that it lives before it has imported all this, which takes a busy machine its time.
+        timeout_worker_healthcheck=60,
+        h11_max_incomplete_event_size=32 * 1024,
     )
 
 
