@@ -46,7 +46,7 @@ class Plan:
 @click.command()
 @click.option("--engine", default=" ".join(ENGINES), callback=listed, help="postgresql, sqlite or both.")
 @click.option("--only", default="", callback=listed, help="The paths to measure; all of them unless named.")
-@click.option("--processes", "counts", default="1", callback=listed, help="Numbers of server processes.")
+@click.option("--processes", "counts", default="1 2", callback=listed, help="Numbers of server processes.")
 @click.option("--rounds", default=5, type=click.IntRange(1, 100), help="Rounds after the warm-up.")
 @click.option("--seconds", default=1.0, type=click.FloatRange(0.2, 60), help="The length of a round.")
 @click.option("--members", default=1000, type=click.IntRange(20, 1_000_000), help="Members to begin with.")
