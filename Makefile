@@ -20,7 +20,7 @@ test: $(VENV)/dev.stamp node_modules/.stamp check ## Lint, types, import rules a
 
 bench: $(VENV)/dev.stamp ## Measure the service on this machine; ONLY=refresh ENGINE=postgresql, see benchmarks/README.md
 	@$(BIN)/python -m benchmarks $(if $(ENGINE),--engine "$(ENGINE)") $(if $(ONLY),--only "$(ONLY)") $(if $(PROCESSES),--processes "$(PROCESSES)") \
-		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json "$(JSON)")
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(AGAINST),--against "$(AGAINST)") $(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json "$(JSON)")
 
 check: lint types imports ## Lint, types and import rules only
 

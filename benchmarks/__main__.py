@@ -14,6 +14,7 @@ import anyio
 import click
 from rich.console import Console
 
+from benchmarks import against as comparators
 from benchmarks import contenders, cooperative, generators, measuring, paths, processes, report
 from benchmarks.contenders import Argon2id, Contender, Pgbench, Server
 from benchmarks.cooperative import Cooperative
@@ -39,8 +40,10 @@ class Plan:
     counts: list[int]
     rounds: int
     seconds: float
+    warm_up: float
     members: int
     own_generator: bool
+    against: list[str]
 
 
 @click.command()
@@ -49,7 +52,9 @@ class Plan:
 @click.option("--processes", "counts", default="1 2", callback=listed, help="Numbers of server processes.")
 @click.option("--rounds", default=5, type=click.IntRange(1, 100), help="Rounds after the warm-up.")
 @click.option("--seconds", default=1.0, type=click.FloatRange(0.2, 60), help="The length of a round.")
+@click.option("--warm-up", default=3.0, type=click.FloatRange(0, 60), help="Seconds before the first round.")
 @click.option("--members", default=1000, type=click.IntRange(20, 1_000_000), help="Members to begin with.")
+@click.option("--against", default="", callback=listed, help="Others to measure beside, on PostgreSQL.")
 @click.option("--own-generator", is_flag=True, help="Do not use wrk.")
 @click.option(
     "--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Also write every figure."
@@ -60,16 +65,27 @@ def main(
     counts: list[str],
     rounds: int,
     seconds: float,
+    warm_up: float,
     members: int,
+    against: list[str],
     own_generator: bool,  # noqa: FBT001 - click hands a flag over
     file: Path | None,
 ) -> None:
     """Measure the service on this machine, beside bare routes; benchmarks/README.md says how to read the table."""
     known = paths.every()
-    if unknown := sorted({*only} - {*known} | {*engine} - {*ENGINES}):
-        raise click.UsageError(f"There is no {unknown[0]}; there are {', '.join([*known, *ENGINES])}.")
+    for asked, there in ((engine, ENGINES), (only, known), (against, comparators.every())):
+        if unknown := [word for word in asked if word not in there]:
+            raise click.UsageError(f"There is no {unknown[0]}; there are {', '.join(there)}.")
     plan = Plan(
-        engine, only or list(known), [int(n) for n in counts], rounds, seconds, members, own_generator
+        engines=engine,
+        only=only or list(known),
+        counts=[int(count) for count in counts],
+        rounds=rounds,
+        seconds=seconds,
+        warm_up=warm_up,
+        members=members,
+        own_generator=own_generator,
+        against=against,
     )
     console = Console(width=None if sys.stdout.isatty() else 150)
     facts = machine(own=own_generator)
@@ -90,6 +106,8 @@ def machine(*, own: bool) -> dict[str, object]:
     return {
         "processors": os.cpu_count() or 1,
         "Python": platform.python_version(),
+        "PostgreSQL": contenders.version(),
+        "writes made durable a second": processes.durable_writes(),
         "load generator": generators.name(own=own),
         "load average": f"{os.getloadavg()[0]:.1f}",
     }
@@ -124,6 +142,10 @@ async def _one_engine(
         }
         made.port = next(iter(services.values()))[0]
         bare = stack.enter_context(bare_routes(processes.clean_environment(**variables)))
+        others = [
+            await stack.enter_async_context(comparators.every()[name](url.rpartition("/")[0], plan.members))
+            for name in (plan.against if postmaster is not None else ())
+        ]
         for path in (found for name, found in paths.every().items() if name in plan.only):
             rows: list[Contender] = [
                 Server(
@@ -136,10 +158,28 @@ async def _one_engine(
                 )
                 for n, (port, pid) in services.items()
             ]
+            rows += [
+                Server(
+                    other.name,
+                    other.port,
+                    other.pid,
+                    postmaster,
+                    partial(other.load, path.name),
+                    plan.own_generator,
+                )
+                for other in others
+                if path.name in other.endpoints
+            ]
             rows += yardsticks(path.beside, bare, url, postmaster, made, own=plan.own_generator)
             tables.append(
                 await measuring.measure(
-                    engine, path.name, rows, rounds=plan.rounds, seconds=plan.seconds, say=_say
+                    engine,
+                    path.name,
+                    rows,
+                    rounds=plan.rounds,
+                    seconds=plan.seconds,
+                    warm_up=plan.warm_up,
+                    say=_say,
                 )
             )
 

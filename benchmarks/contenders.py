@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -113,6 +114,14 @@ class Argon2id:
         """Hash in a process of its own."""
         command = [sys.executable, "-m", "benchmarks.argon2id", str(self.threads), str(seconds)]
         return sample((await anyio.run_process(command, cwd=processes.ROOT)).stdout.decode())
+
+
+def version() -> str:
+    """Return which PostgreSQL is measured."""
+    told = subprocess.run(  # noqa: S603 - the tests' own PostgreSQL
+        [postgres.programs() / "postgres", "--version"], capture_output=True, text=True, check=True
+    )
+    return told.stdout.split()[2]
 
 
 def pgbench() -> Path | None:

@@ -38,6 +38,16 @@ class Row:
         """Answers that were not as wanted, in all rounds."""
         return sum(sample.failed for sample in self.samples)
 
+    @property
+    def server_cpu(self) -> float:
+        """Microseconds of the server's processor time for a request."""
+        return self.median(lambda sample: sample.server_cpu * 1e6 / max(1, sample.requests))
+
+    @property
+    def database_cpu(self) -> float:
+        """Microseconds of the database server's processor time for a request."""
+        return self.median(lambda sample: sample.database_cpu * 1e6 / max(1, sample.requests))
+
     def ratio(self, other: "Row") -> float:
         """Return how many times as many requests as `other`, by the median of the rounds that ran side by side."""
         pairs = zip(self.samples, other.samples, strict=True)
@@ -62,17 +72,20 @@ async def measure(
     *,
     rounds: int,
     seconds: float,
+    warm_up: float,
     say: Callable[[str], None],
 ) -> Table:
     """Warm every contender up, then let them take turns."""
     table = Table(engine, path, [Row(contender.name) for contender in contenders])
-    for number in range(rounds + 1):
+    for contender in contenders if warm_up else ():
+        say(f"{engine} {path}: {contender.name} warms up")
+        await contender.run(warm_up)
+    for number in range(rounds):
         for contender, row in zip(contenders, table.rows, strict=True):
-            say(f"{engine} {path}: {contender.name}, {f'round {number}' if number else 'warming up'}")
+            say(f"{engine} {path}: {contender.name}, round {number + 1}")
             began, busy, ours = time.monotonic(), processes.busy_seconds(), processes.cpu_seconds(os.getpid())
             sample = await contender.run(seconds)
-            if number:
-                row.samples.append(sample)
-                spent = processes.busy_seconds() - busy - (processes.cpu_seconds(os.getpid()) - ours)
-                table.others.append(max(0.0, spent / ((time.monotonic() - began) * (os.cpu_count() or 1))))
+            row.samples.append(sample)
+            spent = processes.busy_seconds() - busy - (processes.cpu_seconds(os.getpid()) - ours)
+            table.others.append(max(0.0, spent / ((time.monotonic() - began) * (os.cpu_count() or 1))))
     return table

@@ -111,6 +111,16 @@ def busy_seconds() -> float:
     return (user + nice + system + sum(interrupts)) / _TICKS
 
 
+def durable_writes(count: int = 100) -> int:
+    """Return how many pages a second one writer gets onto the disk: what a COMMIT waits for."""
+    with tempfile.TemporaryFile() as file:
+        began = time.perf_counter()
+        for _ in range(count):
+            os.pwrite(file.fileno(), bytes(8192), 0)
+            os.fdatasync(file.fileno())
+        return round(count / (time.perf_counter() - began))
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as probe:

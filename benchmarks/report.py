@@ -9,15 +9,16 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table as Grid
 
+from benchmarks.goals import Finding, findings
 from benchmarks.measuring import Row, Table
-
-OURS = "coop"
 
 
 def show(console: Console, tables: Sequence[Table]) -> None:
-    """Print what was measured, a block for each path."""
+    """Print what was measured, a block for each path, then the goals, then what to make of it."""
     for engine in dict.fromkeys(table.engine for table in tables):
-        console.print(_grid(engine, [table for table in tables if table.engine == engine]))
+        console.print(_measured(engine, [table for table in tables if table.engine == engine]))
+    if found := findings(tables):
+        console.print(_goals(found))
     others = [share for table in tables for share in table.others]
     if others:
         console.print(
@@ -28,16 +29,26 @@ def show(console: Console, tables: Sequence[Table]) -> None:
         for row in table.rows:
             if row.failed:
                 console.print(
-                    f"[bold red]{table.engine} {table.path}, {row.contender}: {row.failed} answers were not as wanted.[/]"
+                    f"[bold red]{table.engine} {table.path}, {row.contender}: "
+                    f"{row.failed} answers were not as wanted.[/]"
                 )
 
 
-def _grid(engine: str, tables: Sequence[Table]) -> Grid:
+def _measured(engine: str, tables: Sequence[Table]) -> Grid:
     title = f"{engine}: median of the rounds, slowest and quickest in brackets"
     grid = Grid(title=title, title_justify="left")
     for heading in ("path", "who"):
         grid.add_column(heading)
-    for heading in ("requests/s", "coop ÷ it", "p50 ms", "p99 ms", "CPU µs", "database", "MB"):
+    for heading in (
+        "requests/s",
+        "coop ÷ it",
+        "p50 ms",
+        "p99 ms",
+        "CPU µs",
+        "its ÷ coop",
+        "database µs",
+        "MB",
+    ):
         grid.add_column(heading, justify="right")
     for table in tables:
         for row in table.rows:
@@ -48,20 +59,29 @@ def _grid(engine: str, tables: Sequence[Table]) -> Grid:
 
 def _cells(table: Table, row: Row, ours: Row) -> tuple[str, ...]:
     low, high = row.spread
-    server = row.median(lambda s: s.server_cpu * 1e6 / s.requests if s.requests else 0)
-    database = row.median(lambda s: s.database_cpu * 1e6 / s.requests if s.requests else 0)
-    memory = row.median(lambda s: s.memory)
+    memory = row.median(lambda sample: sample.memory)
+    dearer = row.server_cpu / ours.server_cpu if ours.server_cpu else 0.0
     return (
         table.path if row is ours else "",
         row.contender,
         f"{row.rate:,.0f} ({low:,.0f}-{high:,.0f})",
         "" if row is ours else f"{ours.ratio(row):.2f}",
-        f"{row.median(lambda s: s.p50):.1f}",
-        f"{row.median(lambda s: s.p99):.1f}",
-        f"{server:.0f}" if server else "",
-        f"{database:.0f}" if database else "",
+        f"{row.median(lambda sample: sample.p50):.1f}",
+        f"{row.median(lambda sample: sample.p99):.1f}",
+        f"{row.server_cpu:.0f}" if row.server_cpu else "",
+        "" if row is ours or not dearer else f"{dearer:.2f}",
+        f"{row.database_cpu:.0f}" if row.database_cpu else "",
         f"{memory:.0f}" if memory else "",
     )
+
+
+def _goals(found: Sequence[Finding]) -> Grid:
+    grid = Grid(title="goals: one process of coop beside one of theirs", title_justify="left")
+    for heading in ("what", "goal", "here", ""):
+        grid.add_column(heading)
+    for each in found:
+        grid.add_row(each.what, each.goal, each.here, "reached" if each.reached else "not yet")
+    return grid
 
 
 def write(path: Path, facts: dict[str, object], tables: Sequence[Table]) -> None:
@@ -77,6 +97,8 @@ def write(path: Path, facts: dict[str, object], tables: Sequence[Table]) -> None
                     {
                         "who": row.contender,
                         "requests_per_second": row.rate,
+                        "server_microseconds": row.server_cpu,
+                        "database_microseconds": row.database_cpu,
                         "ours_by_theirs": table.rows[0].ratio(row),
                         "failed": row.failed,
                         "rounds": [asdict(sample) for sample in row.samples],
@@ -86,5 +108,6 @@ def write(path: Path, facts: dict[str, object], tables: Sequence[Table]) -> None
             }
             for table in tables
         ],
+        "goals": [asdict(finding) for finding in findings(tables)],
     }
     path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
