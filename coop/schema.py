@@ -1,14 +1,12 @@
 """The whole database: every package's mapped classes on one metadata, and the migrations that build it."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import coop.authorization.client_assertions
@@ -62,6 +60,9 @@ import coop.stewardship.roles
 import coop.unit_of_work  # noqa: F401 - all of these are imported for their mapped classes
 from coop.database import Base
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 metadata = Base.metadata
 
 _PACKAGE = Path(__file__).parent
@@ -69,8 +70,11 @@ _PACKAGE = Path(__file__).parent
 _MIGRATIONS = next(p for p in (_PACKAGE / "_migrations", _PACKAGE.parent / "migrations") if p.is_dir())
 
 
-def configuration(connection: Connection | None = None) -> Config:
+# Alembic is imported where it migrates: who serves only asks whether it has to, and would carry ten megabytes for that.
+def configuration(connection: Connection | None = None) -> "Config":
     """Return Alembic's configuration, made in code, over an open `connection`."""
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
@@ -79,6 +83,8 @@ def configuration(connection: Connection | None = None) -> Config:
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
     """Bring the database to `revision`, in one transaction."""
+    from alembic import command  # noqa: PLC0415
+
     async with engine.connect() as connection, _tables_may_be_copied(connection), connection.begin():
         await connection.run_sync(lambda sync: command.upgrade(configuration(sync), revision))
         await _check_references(connection)
@@ -108,12 +114,28 @@ async def _check_references(connection: AsyncConnection) -> None:
             raise RuntimeError(msg)
 
 
+def head() -> str:
+    """Return the newest revision: the one that no migration follows."""
+    revisions, followed = set[str](), set[str]()
+    for path in _MIGRATIONS.glob("versions/*.py"):
+        found = dict(_REVISION.findall(path.read_text(encoding="utf-8")))
+        revisions.add(found["revision"])
+        followed.add(found.get("down_revision", ""))
+    (newest,) = revisions - followed
+    return newest
+
+
+_REVISION = re.compile(r'^(revision|down_revision) = "(\w+)"$', re.MULTILINE)
+
+
 async def behind(engine: AsyncEngine) -> bool:
     """Tell whether migrations wait to be run."""
 
-    def compare(connection: Connection) -> bool:
-        heads = set(ScriptDirectory.from_config(configuration()).get_heads())
-        return set(MigrationContext.configure(connection).get_current_heads()) != heads
+    def version(connection: Connection) -> str | None:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return found
 
     async with engine.connect() as connection:
-        return await connection.run_sync(compare)
+        return await connection.run_sync(version) != head()

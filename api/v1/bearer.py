@@ -7,8 +7,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
 from api.dependencies import AnyRequest
-from coop.authorization import tokens
-from coop.authorization.clients import Client
+from coop.authorization import presented, scopes
 from coop.errors import NotAllowed, NotSignedIn
 from coop.unit_of_work import Units
 
@@ -46,14 +45,15 @@ async def network_only(connection: Connection, handler: BaseRouteHandler) -> Non
     if len(token) > _LONGEST_TOKEN:
         raise BadToken
     units: Units = connection.app.state.units
-    async with units.read() as work:
-        bearer = await tokens.bearer(work, token)
-        if bearer is None:
-            raise BadToken
-        client = await work.session.get_one(Client, bearer.client_id)
-    if client.network_id is None or bearer.account_id is not None or SCOPE not in bearer.scope:
+    async with units.line() as line:
+        facts = await presented.by_bearer(line, token)
+    access = facts.living_access(line.wall)
+    if access is None or facts.client is None:
+        raise BadToken
+    network_id = facts.client.network_id
+    if network_id is None or access.grant_id is not None or SCOPE not in scopes.words(access.scope):
         raise WrongScope
-    connection.state["network_id"] = client.network_id
+    connection.state["network_id"] = network_id
 
 
 def asking_network(request: AnyRequest) -> UUID:

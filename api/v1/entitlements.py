@@ -16,6 +16,7 @@ from api.v1.bearer import SCOPE, asking_network, network_only
 from api.v1.problems import problems
 from coop.errors import Invalid
 from coop.membership import entitlements
+from coop.membership.entitlements import Entitlement
 from coop.networks import links
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -60,9 +61,9 @@ async def one(
         msgspec.convert(subject, SubjectText)
     except msgspec.ValidationError as error:
         raise BadSubject(field="subject") from error
-    async with units.read() as work:
-        (found,) = await _answers(work, asking_network(request), (subject,))
-    return conditional.answer(request, found, cache=CACHE, vary="Authorization")
+    async with units.line() as line:
+        held = await links.entitlement_of(line, asking_network(request), subject)
+    return conditional.answer(request, _answer(subject, held), cache=CACHE, vary="Authorization")
 
 
 async def refuse_duplicate_keys(request: AnyRequest) -> None:
@@ -108,15 +109,18 @@ async def _answers(
     # Asked also when nobody is known, so that the time tells nothing either.
     known = await entitlements.of_many(work, list(accounts.values()))
     return tuple(
-        EntitlementAnswer(
-            subject=subject,
-            membership=held.membership,
-            membership_until=held.until,
-            entitlements=held.entitlements,
-            groups=held.groups,
-        )
+        _answer(subject, known[accounts[subject]] if subject in accounts else entitlements.NONE)
         for subject in subjects
-        for held in (known[accounts[subject]] if subject in accounts else entitlements.NONE,)
+    )
+
+
+def _answer(subject: str, held: Entitlement) -> EntitlementAnswer:
+    return EntitlementAnswer(
+        subject=subject,
+        membership=held.membership,
+        membership_until=held.until,
+        entitlements=held.entitlements,
+        groups=held.groups,
     )
 
 

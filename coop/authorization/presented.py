@@ -125,11 +125,10 @@ class Facts(NamedTuple):
     """Whether the family's account is neither locked nor erased."""
     entitled: Entitlement = entitlements.NONE
 
-    @property
-    def living_access(self) -> Access | None:
-        """The access token, unless it was revoked, or its family was, or its account may not act."""
+    def living_access(self, wall: datetime) -> Access | None:
+        """Return the access token, unless it has expired or was revoked, or its family was, or its account may not act."""
         access = self.access
-        if access is None or access.revoked_at is not None:
+        if access is None or access.revoked_at is not None or access.expires_at <= wall:
             return None
         if access.grant_id is not None and (
             self.family is None or self.family.revoked_at is not None or not self.may_act

@@ -39,8 +39,8 @@ class Introspection(IntrospectionEndpoint):
                 return None
             self.server.family = family
             return self._told(row, family.scope)
-        access = facts.living_access
-        if access is None or access.client_id != client.id or access.expires_at <= self.server.wall:
+        access = facts.living_access(self.server.wall)
+        if access is None or access.client_id != client.id:
             return None
         self.server.family = facts.family
         return self._told(access, access.scope) | {"token_type": "Bearer"}

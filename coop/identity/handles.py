@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import re
 
-from confusable_homoglyphs import confusables
 from sqlalchemy import LargeBinary, select
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -114,6 +113,9 @@ def _bare(handle: str) -> str:
 
 
 def _foreign(handle: str) -> str:
+    # Its tables take eight megabytes of every process, and few people type such letters.
+    from confusable_homoglyphs import confusables  # noqa: PLC0415
+
     alike = confusables.is_confusable(handle, greedy=False, preferred_aliases=["LATIN"])
     if alike:
         return f"{alike[0]['character']!r} only looks like a Latin letter; use letters from a to z, digits and _."

@@ -3,14 +3,30 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    String,
+    UniqueConstraint,
+    Uuid,
+    and_,
+    bindparam,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.database import Base
+from coop.database import Base, UTCDateTime
+from coop.identity.accounts import Account
+from coop.membership import entitlements, standing
+from coop.membership.entitlements import Entitlement
+from coop.membership.standing import YEAR, Year, reaches
+from coop.membership.terms import Term
 from coop.networks import networks, subjects
 from coop.networks.networks import Network
 from coop.outbox import Event
+from coop.prepared import Line, Prepared
 from coop.unit_of_work import UnitOfWork
 
 
@@ -92,6 +108,30 @@ async def accounts_behind(
         )
     )
     return {subject: account_id for subject, account_id in rows}  # noqa: C416 - dict() does not know that a row is a pair
+
+
+async def entitlement_of(line: Line, network_id: UUID, subject: str) -> Entitlement:
+    """Return what the account behind a network's own subject is entitled to; strangers and ended links have nothing."""
+    rows = await _YEARS.rows(line, network=network_id, subject=subject, now=line.now)
+    years = [Year(*row) for row in rows if row[0] is not None]
+    return entitlements.following_from(standing.judge(years, line.now), line.settings.zone)
+
+
+# Asked in one way whoever is known and whoever is not, so that the time tells nothing either.
+_YEARS = Prepared(
+    select(*YEAR)
+    .select_from(Link)
+    .join(Account, Account.id == Link.account_id)
+    .outerjoin(Term, and_(Term.account_id == Account.id, reaches(bindparam("now", type_=UTCDateTime()))))
+    .where(
+        Link.network_id == bindparam("network", type_=Uuid()),
+        Link.subject == bindparam("subject"),
+        Link.ended_at.is_(None),
+        Account.locked_at.is_(None),
+        Account.erased_at.is_(None),
+    )
+    .order_by(Term.ordinal)
+)
 
 
 async def networks_of(work: UnitOfWork, account_id: UUID) -> list[tuple[Network, Link]]:

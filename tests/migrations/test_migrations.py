@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from coop import schema
 from coop.authorization.clients import Client
@@ -22,6 +23,10 @@ async def test_migrations_build_what_the_models_describe(units: Units) -> None:
         )
 
     assert differences == []
+
+
+def test_the_newest_revision_is_alembics_head() -> None:
+    assert [schema.head()] == ScriptDirectory.from_config(schema.configuration()).get_heads()
 
 
 async def test_every_migration_can_be_undone_and_done_again(units: Units) -> None:
