@@ -36,6 +36,7 @@ def visit_of(viewer: Viewer | None) -> Visit | None:
         account_id=viewer.account_id,
         session_id=viewer.session_id,
         authenticated_at=viewer.authenticated_at,
+        amr=viewer.amr,
     )
 
 
@@ -57,6 +58,7 @@ async def grant(work: UnitOfWork, viewer: Viewer, asked: AuthorizationRequest) -
         amr=viewer.amr,
         redirect_uri=asked.redirect_uri,
         code_challenge=asked.code_challenge,
+        claims=interactions.remembered(asked, viewer.amr),
     )
     return onward(asked.granted(code, work.settings.issuer), cookies=[over(work.settings)])
 

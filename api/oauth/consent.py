@@ -52,6 +52,7 @@ async def ask(
         if name is None and not suggestion:
             suggestion = await consents.suggested_name(work, asked.client)
         entitled = await entitlements.of(work, account.id)
+    shown = scopes.claims_of(asked.wanted)
     remembered = former if former is not None and former.withdrawn_at is None else None
     return page(
         "oauth/consent.html",
@@ -66,9 +67,9 @@ async def ask(
         name=name,
         suggestion=suggestion,
         picked=typed.alias if typed else suggestion,
-        shows_profile=scopes.PROFILE in asked.scope,
-        display_name=account.display_name if scopes.PROFILE in asked.scope else None,
-        email=account.email if scopes.EMAIL in asked.scope else None,
+        shows_profile="preferred_username" in shown,
+        display_name=account.display_name if "name" in shown else None,
+        email=account.email if "email" in shown else None,
         shares_email=(typed.email == "yes") if typed else bool(remembered and remembered.shares_email),
         shares_display_name=(typed.display_name == "yes")
         if typed
@@ -117,7 +118,7 @@ async def _allow(
                 work,
                 asked.client,
                 await accounts.get(work, viewer.account_id),
-                wanted=asked.scope,
+                wanted=asked.wanted,
                 name=data.alias,
                 shares_email=data.email == "yes",
                 shares_display_name=data.display_name == "yes",

@@ -38,7 +38,8 @@ async def userinfo(request: AnyRequest, units: NamedDependency[Units]) -> Respon
         if bearer.account_id is None or scopes.OPENID not in bearer.scope:
             return _refuse(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token was not granted openid.")
         client = await work.session.get_one(Client, bearer.client_id)
-        told = await claims.userinfo(work, client, bearer.account_id, bearer.scope)
+        single = claims.asked(bearer.grant, "userinfo")
+        told = await claims.userinfo(work, client, bearer.account_id, bearer.scope, single)
         signed = await signed_answers.userinfo(work, client, told)
     return answers.json(told) if signed is None else answers.signed(signed, signed_answers.USERINFO)
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from coop import sealing
 from coop.authorization import consents, keys, scopes
 from coop.authorization.clients import Client
 from coop.authorization.consents import Consent
+from coop.authorization.grants import Grant
 from coop.authorization.presented import Family, KnownClient
 from coop.identity import accounts
 from coop.identity.accounts import Account
@@ -68,30 +70,41 @@ def of_standing(entitled: Entitlement) -> Claims:
     return told
 
 
-def of_profile(account: Account, consent: Consent | None, granted: tuple[str, ...]) -> Claims:
-    """Return the claims of a person that they decided to share, within the scope that was granted."""
-    told: Claims = {}
+def of_profile(
+    account: Account, consent: Consent | None, granted: Iterable[str], single: Iterable[str] = ()
+) -> Claims:
+    """Return the claims of a person that they decided to share, within what was `granted`, and any `single` ones."""
     if consent is None or consent.withdrawn_at is not None:
-        return told
-    if scopes.PROFILE in granted:
-        told["preferred_username"] = consent.name
-        if consent.shares_display_name and account.display_name:
-            told["name"] = account.display_name
-    if scopes.EMAIL in granted and consent.shares_email and account.email:
-        told["email"] = account.email
-        told["email_verified"] = account.email_verified_at is not None
-    return told
+        return {}
+    shared: Claims = {"preferred_username": consent.name}
+    if consent.shares_display_name and account.display_name:
+        shared["name"] = account.display_name
+    if consent.shares_email and account.email:
+        shared["email"] = account.email
+        shared["email_verified"] = account.email_verified_at is not None
+    opened = scopes.claims_of(granted) | set(single)
+    return {claim: value for claim, value in shared.items() if claim in opened}
+
+
+def asked(grant: Grant | Family | None, place: str) -> tuple[str, ...]:
+    """Return the claims of a person that the `claims` parameter asked for at a `place` (`userinfo`, `id_token`)."""
+    named = (grant.claims or {}).get(place) if grant is not None else None
+    return tuple(str(claim) for claim in named) if isinstance(named, list) else ()
 
 
 async def userinfo(
-    work: UnitOfWork, client: Client | KnownClient, account_id: UUID, granted: tuple[str, ...]
+    work: UnitOfWork,
+    client: Client | KnownClient,
+    account_id: UUID,
+    granted: Iterable[str],
+    single: Iterable[str] = (),
 ) -> Claims:
     """Return the answer of the UserInfo endpoint (OpenID Connect Core, section 5.3)."""
     account = await accounts.get(work, account_id)
     consent = await consents.of(work, client.id, account_id)
     return {
         "sub": subject(work.settings, client, account_id),
-        **of_profile(account, consent, granted),
+        **of_profile(account, consent, granted, single),
         **await standing(work, account_id),
     }
 
@@ -108,7 +121,7 @@ async def id_token(
         "iat": issued,
         "exp": issued + int(ID_TOKEN_LIFETIME.total_seconds()),
         "auth_time": int(grant.authenticated_at.timestamp()),
-        "acr": acr(grant.amr_methods),
+        "acr": _acr(grant),
         "amr": grant.amr_methods,
         "sid": sid(work.settings, client, grant.session_id),
         "at_hash": _half_hash(access_token, client.id_token_algorithm),
@@ -116,10 +129,12 @@ async def id_token(
     }
     if first and grant.nonce is not None:
         told["nonce"] = grant.nonce
-    if client.profile_in_id_token:
+    granted = scopes.words(grant.scope) if client.profile_in_id_token else ()
+    single = asked(grant, "id_token")
+    if granted or single:
         account = await accounts.get(work, grant.account_id)
         consent = await consents.of(work, client.id, grant.account_id)
-        told |= of_profile(account, consent, scopes.words(grant.scope))
+        told |= of_profile(account, consent, granted, single)
     return await keys.sign(work, client.id_token_algorithm, told)
 
 
@@ -150,7 +165,7 @@ def of_access_token(
     if grant is not None:
         told |= {
             "auth_time": int(grant.authenticated_at.timestamp()),
-            "acr": acr(grant.amr_methods),
+            "acr": _acr(grant),
             "groups": list(entitled.groups),
             "entitlements": list(entitled.entitlements),
         }
@@ -167,6 +182,11 @@ async def access_token(
     """Return such a token, signed."""
     told = of_access_token(work.settings, work.wall, client, grant, entitled, scope)
     return await keys.sign(work, client.id_token_algorithm, told, kind="at+jwt")
+
+
+def _acr(grant: Family) -> str:
+    """Return the assurance that is told: of the sign-in, or the lower one that the client asked for by its value."""
+    return str((grant.claims or {}).get("acr", acr(grant.amr_methods)))
 
 
 def _half_hash(token: str, algorithm: str) -> str:

@@ -17,7 +17,7 @@ from coop.unit_of_work import UnitOfWork
 
 
 class Consent(Base):
-    """One member's consent to one client. The name never changes, and outlives withdrawal, so that nobody takes it over."""
+    """One member's consent to one client, to scopes and to single claims (`scope` names both). The name never changes, and outlives withdrawal, so that nobody takes it over."""
 
     __tablename__ = "consents"
     __table_args__ = (UniqueConstraint("client_id", "name"),)
@@ -33,7 +33,8 @@ class Consent(Base):
 
     def covers(self, wanted: tuple[str, ...]) -> bool:
         """Tell whether nothing in `wanted` is new."""
-        return self.withdrawn_at is None and set(wanted) <= set(scopes.words(self.scope))
+        given = scopes.words(self.scope)
+        return self.withdrawn_at is None and set(wanted) <= {*given, *scopes.claims_of(given)}
 
 
 async def of(work: UnitOfWork, client_id: UUID, account_id: UUID) -> Consent | None:
@@ -94,7 +95,7 @@ async def give(
     # A switch that was not shown was not touched.
     if scopes.EMAIL in wanted:
         consent.shares_email = shares_email
-    if scopes.PROFILE in wanted:
+    if "name" in scopes.claims_of(wanted):
         consent.shares_display_name = shares_display_name
     consent.given_at = work.now
     consent.withdrawn_at = None

@@ -38,7 +38,7 @@ def metadata(settings: Settings) -> dict[str, object]:
         "acr_values_supported": [claims.ACR_SINGLE, claims.ACR_STRONG],
         "claim_types_supported": ["normal"],
         "claims_supported": list(claims.SUPPORTED),
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "ui_locales_supported": ["en", "pl", "fr"],

@@ -37,7 +37,7 @@ class Grant(Base):
     code_used_at: Mapped[datetime | None] = mapped_column(default=None)
     revoked_at: Mapped[datetime | None] = mapped_column(default=None)
     claims: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True), default=None)
-    """What the `claims` parameter asked for beyond the scope (OpenID Connect Core, section 5.5)."""
+    """What the `claims` parameter asked for (OpenID Connect Core, section 5.5): names of claims, by where they go, and `acr`."""
 
     def get_redirect_uri(self) -> str:
         """Return the URI that the code went to; the name is the one that Authlib calls."""
@@ -59,7 +59,8 @@ async def begin(
     authenticated_at: datetime,
     amr: tuple[str, ...],
     redirect_uri: str,
-    code_challenge: str,
+    code_challenge: str | None,
+    claims: dict[str, object] | None = None,
 ) -> str:
     """Record what the member allowed and return the code that the client redeems within a minute."""
     code = CODE_PREFIX + secrets.token_urlsafe(32)
@@ -75,6 +76,7 @@ async def begin(
             created_at=work.wall,
             redirect_uri=redirect_uri,
             code_challenge=code_challenge,
+            claims=claims,
             code_digest=digest(code),
             code_expires_at=work.wall + CODE_LIFETIME,
         )

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from coop import sealing
-from coop.authorization import claims, consents, logout
+from coop.authorization import claims, consents, logout, scopes
 from coop.authorization.requests import AuthorizationRequest
+from coop.identity import passkeys
 from coop.membership import entitlements
 from coop.networks import networks
 from coop.settings import Settings
@@ -34,6 +35,15 @@ class Step(enum.Enum):
     DONE = enum.auto()
 
 
+_FORBIDDEN = {
+    Step.SIGN_IN: "login_required",
+    Step.SIGN_UP: "login_required",
+    Step.DUES: "interaction_required",
+    Step.CONSENT: "consent_required",
+}
+"""What prompt=none is answered where a page would be needed (OpenID Connect Core, section 3.1.2.6)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """The signed-in browser that makes the request."""
@@ -41,6 +51,7 @@ class Visit:
     account_id: UUID
     session_id: UUID
     authenticated_at: datetime
+    amr: tuple[str, ...]
 
 
 async def next_step(
@@ -56,8 +67,7 @@ async def next_step(
     if step is Step.SIGN_IN and visit is None and "create" in request.prompt:
         step = Step.SIGN_UP
     if "none" in request.prompt and step is not Step.DONE:
-        error = "consent_required" if step is Step.CONSENT else "login_required"
-        raise request.denied(error, "That takes a page, and prompt=none forbids one.")
+        raise request.denied(_FORBIDDEN[step], "That takes a page, and prompt=none forbids one.")
     return step
 
 
@@ -71,29 +81,90 @@ async def _step_of_visitor(
         entitled = await entitlements.of(work, visit.account_id)
         if entitled.membership == "none" and not (made and made.asked_for_dues):
             return Step.DUES
-    stale = request.max_age is not None and work.wall - visit.authenticated_at > timedelta(
-        seconds=request.max_age
-    )
-    if ("login" in request.prompt or stale) and not fresh:
+    if not fresh and ("login" in request.prompt or _is_stale(work, request, visit)):
         return Step.SIGN_IN
-    if request.id_token_hint is not None and not await _is_hinted(work, request, visit):
+    if not await _is_expected(work, request, visit):
         if fresh:
             raise request.denied("login_required", "Somebody else than the hinted member signed in.")
+        return Step.SIGN_IN
+    if await _should_step_up(work, request, visit, fresh=fresh):
         return Step.SIGN_IN
     consent = await consents.of(work, request.client.id, visit.account_id)
     # Who presses "Join" while signed in already is shown as whom, and may change that.
     asks = {"consent", "select_account", "create"} & request.prompt
-    return Step.CONSENT if asks or consent is None or not consent.covers(request.scope) else Step.DONE
+    return Step.CONSENT if asks or consent is None or not consent.covers(request.wanted) else Step.DONE
 
 
-async def _is_hinted(work: UnitOfWork, request: AuthorizationRequest, visit: Visit) -> bool:
+def _is_stale(work: UnitOfWork, request: AuthorizationRequest, visit: Visit) -> bool:
+    """Tell whether the person signed in longer ago than the client accepts; zero accepts no moment at all."""
+    if request.max_age is None:
+        return False
+    age = work.wall - visit.authenticated_at
+    return request.max_age == 0 or age > timedelta(seconds=request.max_age)
+
+
+async def _is_expected(work: UnitOfWork, request: AuthorizationRequest, visit: Visit) -> bool:
+    """Tell whether this is the person whom the client means, if it means one (OpenID Connect Core, 3.1.2.1 and 5.5.1)."""
+    subject = claims.subject(work.settings, request.client, visit.account_id)
+    if any(subject not in accepted for accepted in request.claims.accepted("sub")):
+        return False
+    return request.id_token_hint is None or await _hinted(work, request) == subject
+
+
+async def _should_step_up(
+    work: UnitOfWork, request: AuthorizationRequest, visit: Visit, *, fresh: bool
+) -> bool:
+    """Tell whether the person should prove more of themselves; they are asked once, and only if they can.
+
+    `acr_values` and a voluntary `acr` claim are wishes; only an essential one is a condition (OpenID Connect Core, 5.5.1.1).
+    """
+    accepted, essential = _accepted_acr(request)
+    if not accepted or _told_acr(accepted, visit.amr) is not None:
+        return False
+    may_ask = not fresh and (essential or "none" not in request.prompt)
+    if may_ask and claims.ACR_STRONG in accepted and await passkeys.of_account(work, visit.account_id):
+        return True
+    if essential:
+        raise request.denied(
+            "unmet_authentication_requirements", "The member cannot sign in with the assurance asked for."
+        )
+    return False
+
+
+def remembered(request: AuthorizationRequest, amr: tuple[str, ...]) -> dict[str, object] | None:
+    """Return what a grant keeps of the `claims` parameter."""
+    kept: dict[str, object] = {**request.claims.kept(scopes.words(request.client.scope))}
+    wish = request.claims.id_token.get("acr")
+    told = _told_acr(wish.accepted, amr) if wish is not None else None
+    if told is not None and told != claims.acr(amr):
+        kept["acr"] = told
+    return kept or None
+
+
+def _accepted_acr(request: AuthorizationRequest) -> tuple[tuple[object, ...], bool]:
+    """Return the assurances that would do, and whether nothing else does."""
+    wish = request.claims.id_token.get("acr")
+    if wish is not None and wish.accepted:
+        return wish.accepted, wish.essential
+    return request.acr_values, False
+
+
+def _told_acr(accepted: tuple[object, ...], amr: tuple[str, ...]) -> str | None:
+    """Return the accepted assurance that a sign-in has; whoever proved more has proved less as well."""
+    had = claims.acr(amr)
+    reached = (had,) if had == claims.ACR_SINGLE else (had, claims.ACR_SINGLE)
+    return next((acr for acr in reached if acr in accepted), None)
+
+
+async def _hinted(work: UnitOfWork, request: AuthorizationRequest) -> object:
+    """Return the subject of the ID Token that was sent as a hint."""
     try:
         hinted = await logout.hinted(work, request.id_token_hint or "")
     except (logout.BadHint, RecursionError) as error:
         raise request.denied("invalid_request", "id_token_hint is not an ID Token of ours.") from error
     if hinted.get("aud") != request.client.client_id:
         raise request.denied("invalid_request", "id_token_hint is not an ID Token of this client.")
-    return hinted.get("sub") == claims.subject(work.settings, request.client, visit.account_id)
+    return hinted.get("sub")
 
 
 def cookie_name(settings: Settings) -> str:

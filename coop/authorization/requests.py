@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from coop.authorization import clients, redirects, scopes
+from coop.authorization import claim_requests, clients, redirects, scopes
+from coop.authorization.claim_requests import BadClaims, ClaimsRequest
 from coop.authorization.clients import Client
 from coop.errors import CoopError, Invalid
 from coop.unit_of_work import UnitOfWork
@@ -53,14 +54,25 @@ class AuthorizationRequest:
     """The request in one spelling, by which it is recognised when the browser comes back to it."""
     redirect_uri: str
     scope: tuple[str, ...]
-    code_challenge: str
+    code_challenge: str | None
     state: str | None
     nonce: str | None
     prompt: frozenset[str]
     max_age: int | None
+    claims: ClaimsRequest
+    acr_values: tuple[str, ...]
+    """Assurances that would be welcome, the dearest first; none is a condition."""
     login_hint: str | None
     id_token_hint: str | None
     ui_locales: tuple[str, ...]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What a member has to consent to: the scope, and the claims asked for singly that it does not bring anyway."""
+        asked = self.claims.of_person(scopes.words(self.client.scope)) - scopes.claims_of(self.scope)
+        # An address is shared as a whole, by its one switch.
+        words = {scopes.EMAIL if claim in scopes.CLAIMS[scopes.EMAIL] else claim for claim in asked}
+        return (*self.scope, *sorted(words - set(self.scope)))
 
     @property
     def path(self) -> str:
@@ -102,16 +114,19 @@ async def read(work: UnitOfWork, form: Mapping[str, str], repeated: frozenset[st
         if name in form:
             raise denied(f"{name}_not_supported", f"The parameter {name} is not supported.")
     _check_response(form, client, denied)
+    scope = _scope(form.get("scope"), client, denied)
     return AuthorizationRequest(
         client=client,
         query=urlencode(sorted(form.items()), quote_via=quote),
         redirect_uri=redirect_uri,
-        scope=_scope(form.get("scope"), client, denied),
-        code_challenge=_challenge(form, denied),
+        scope=scope,
+        code_challenge=_challenge(form, client, denied),
         state=state,
         nonce=form.get("nonce"),
         prompt=_prompt(form.get("prompt"), denied),
-        max_age=_age(form.get("max_age"), denied),
+        max_age=_age(form.get("max_age"), client, denied),
+        claims=_claims(form.get("claims"), scope, denied),
+        acr_values=_acr_values(form.get("acr_values"), client),
         login_hint=form.get("login_hint"),
         id_token_hint=form.get("id_token_hint"),
         ui_locales=tuple(form.get("ui_locales", "").split()),
@@ -140,10 +155,16 @@ def _scope(asked: str | None, client: Client, denied: Refusal) -> tuple[str, ...
     return wanted
 
 
-def _challenge(form: Mapping[str, str], denied: Refusal) -> str:
-    challenge = form.get("code_challenge", "")
-    if not challenge:
-        raise denied("invalid_request", "PKCE is required: code_challenge is missing.")
+def _challenge(form: Mapping[str, str], client: Client, denied: Refusal) -> str | None:
+    challenge = form.get("code_challenge")
+    if challenge is None:
+        if client.requires_pkce or "code_challenge_method" in form:
+            raise denied("invalid_request", "PKCE is required: code_challenge is missing.")
+        # Something has to bind the code to the browser in which it was asked for (RFC 9700, section 2.1.1).
+        openid = scopes.OPENID in scopes.words(form.get("scope") or scopes.OPENID)
+        if client.requires_nonce and openid and "nonce" not in form:
+            raise denied("invalid_request", "nonce is missing; without PKCE it is required.")
+        return None
     if form.get("code_challenge_method") != "S256":
         raise denied("invalid_request", "code_challenge_method must be S256.")
     if not _CHALLENGE.fullmatch(challenge):
@@ -160,12 +181,29 @@ def _prompt(asked: str | None, denied: Refusal) -> frozenset[str]:
     return prompt
 
 
-def _age(asked: str | None, denied: Refusal) -> int | None:
+def _age(asked: str | None, client: Client, denied: Refusal) -> int | None:
     if asked is None:
-        return None
+        return client.default_max_age
     if not re.fullmatch(r"[0-9]{1,9}", asked, re.ASCII):
         raise denied("invalid_request", "max_age is a number of seconds.")
     return int(asked)
+
+
+def _claims(asked: str | None, scope: tuple[str, ...], denied: Refusal) -> ClaimsRequest:
+    # Without openid this is no request of OpenID Connect, and the parameter is none of its own.
+    if asked is None or scopes.OPENID not in scope:
+        return claim_requests.NOTHING
+    try:
+        return claim_requests.read(asked)
+    except BadClaims as error:
+        raise denied("invalid_request", "claims is a JSON object with userinfo or id_token.") from error
+
+
+def _acr_values(asked: str | None, client: Client) -> tuple[str, ...]:
+    if asked is not None:
+        return tuple(asked.split())
+    preferred = client.details.get("default_acr_values")
+    return tuple(str(value) for value in preferred) if isinstance(preferred, list) else ()
 
 
 def _signed(told: dict[str, str], state: str | None, issuer: str) -> dict[str, str]:

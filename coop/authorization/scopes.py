@@ -13,6 +13,9 @@ OF_PEOPLE = (OPENID, PROFILE, EMAIL, "groups", "membership", OFFLINE)
 OF_SERVICES = ("entitlements",)
 """What a network may do in its own name, by client credentials."""
 
+CLAIMS = {PROFILE: ("preferred_username", "name"), EMAIL: ("email", "email_verified")}
+"""The claims of a person that a scope opens; all others come with every sign-in."""
+
 KNOWN = (*OF_PEOPLE, *OF_SERVICES)
 DEFAULT = " ".join(KNOWN)
 
@@ -20,6 +23,12 @@ DEFAULT = " ".join(KNOWN)
 def words(text: str | None) -> tuple[str, ...]:
     """Return the scopes of a space-separated list, each once, in the order in which they were named."""
     return tuple(dict.fromkeys((text or "").split(" "))) if text else ()
+
+
+def claims_of(words: Iterable[str]) -> frozenset[str]:
+    """Return the claims of a person that `words` open: scopes, or single claims by their names."""
+    known = {claim for claims in CLAIMS.values() for claim in claims}
+    return frozenset(claim for word in words for claim in CLAIMS.get(word, (word,))) & known
 
 
 def joined(scopes: Iterable[str]) -> str:

@@ -61,6 +61,7 @@ class Bearer:
     client_id: UUID
     account_id: UUID | None
     scope: tuple[str, ...]
+    grant: Grant | None
     issued_at: datetime
     expires_at: datetime
 
@@ -117,6 +118,7 @@ async def bearer(work: UnitOfWork, token: str) -> Bearer | None:
         # An outer join: the type checker does not see that the grant may be missing.
         account_id=None if access.grant_id is None else grant.account_id,
         scope=scopes.words(access.scope),
+        grant=None if access.grant_id is None else grant,
         issued_at=access.issued_at,
         expires_at=access.expires_at,
     )

@@ -19,6 +19,35 @@ async def test_both_documents_say_the_same(wire: httpx.AsyncClient) -> None:
     assert openid.headers["access-control-allow-origin"] == "*"
 
 
+async def test_nothing_is_promised_that_is_not_there(wire: httpx.AsyncClient) -> None:
+    document = (await wire.get("/.well-known/openid-configuration")).json()
+
+    assert not {
+        "pushed_authorization_request_endpoint",
+        "device_authorization_endpoint",
+        "dpop_signing_alg_values_supported",
+        "require_pushed_authorization_requests",
+        "request_object_signing_alg_values_supported",
+        "id_token_encryption_alg_values_supported",
+        "tls_client_certificate_bound_access_tokens",
+        "check_session_iframe",
+    } & set(document)
+    assert document["response_types_supported"] == ["code"]
+    assert document["response_modes_supported"] == ["query"]
+    assert document["request_parameter_supported"] is False
+    assert document["request_uri_parameter_supported"] is False
+    assert document["subject_types_supported"] == ["pairwise"]
+    assert document["code_challenge_methods_supported"] == ["S256"]
+    assert document["token_endpoint_auth_methods_supported"] == [
+        "none", "client_secret_basic", "client_secret_post", "private_key_jwt"
+    ]  # fmt: skip
+    # A client without a secret introspects nothing.
+    assert "none" not in document["introspection_endpoint_auth_methods_supported"]
+    for endpoint in ("token", "introspection", "revocation"):
+        algorithms = document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+        assert algorithms == ["ES256", "RS256", "PS256", "EdDSA"]
+
+
 async def test_every_endpoint_of_the_document_answers(wire: httpx.AsyncClient) -> None:
     document = (await wire.get("/.well-known/openid-configuration")).json()
 

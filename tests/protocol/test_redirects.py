@@ -7,6 +7,16 @@ from coop.unit_of_work import Units
 from tests.protocol.relying_party import RelyingParty, answer_of, register
 
 NEARLY = [
+    "https://lantern.example/%63allback",
+    "https://lantern.example/callback%2f",
+    "https://lantern.example/callback%23fragment",
+    "https://lantern.example/callback?",
+    "https://lantern.example\\@evil.example/callback",
+    "https://lantern.example./callback",
+    " https://lantern.example/callback",
+    "https://lantern.example/callback https://evil.example/",
+    "https:lantern.example/callback",
+    "data:text/html,x",
     "https://lantern.example/callback/",
     "https://lantern.example/callback?added=1",
     "https://lantern.example/Callback",
@@ -34,6 +44,14 @@ async def test_an_address_that_is_nearly_registered_gets_a_page_and_no_redirect(
     assert answer.status_code == 400
     assert "location" not in answer.headers
     assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.usefixtures("ada")
+async def test_no_address_at_all_gets_a_page(party: RelyingParty) -> None:
+    answer = await party.authorize(redirect_uri=None)
+
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
 
 
 @pytest.mark.parametrize("client_id", ["unknown", "", "0" * 5000, "{00000000-0000-0000-0000-000000000000}"])
@@ -91,6 +109,52 @@ async def test_a_native_application_picks_its_port_on_loopback(phone: RelyingPar
     answer = await phone.agree(await phone.authorize(redirect_uri=uri))
 
     assert answer.headers["location"].startswith(f"{uri}?code=")
+
+
+@pytest.mark.usefixtures("ada", "law")
+async def test_it_may_listen_on_ipv6_as_well(
+    units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient
+) -> None:
+    phone = await register(
+        units, client, wire, auth_method="none", redirect_uri="http://[::1]/callback?app=1"
+    )
+
+    answer = await phone.agree(await phone.authorize(redirect_uri="http://[::1]:49152/callback?app=1"))
+
+    assert answer.headers["location"].startswith("http://[::1]:49152/callback?app=1&code=")
+    for uri in (
+        "http://[::1]:49152/callback",
+        "http://[::2]:49152/callback?app=1",
+        "http://127.0.0.1:1/callback?app=1",
+    ):
+        assert (await phone.authorize(redirect_uri=uri)).status_code == 400
+
+
+@pytest.mark.usefixtures("ada", "law")
+async def test_a_web_application_has_the_one_port_that_it_registered(
+    units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient
+) -> None:
+    party = await register(units, client, wire, redirect_uri="http://127.0.0.1:9000/callback")
+
+    assert (await party.authorize()).status_code == 200
+    assert (await party.authorize(redirect_uri="http://127.0.0.1:9001/callback")).status_code == 400
+
+
+@pytest.mark.usefixtures("ada", "law")
+async def test_an_applications_own_scheme_is_matched_exactly(
+    units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient
+) -> None:
+    phone = await register(units, client, wire, auth_method="none", redirect_uri="example.lantern:/callback")
+
+    answer = await phone.agree(await phone.authorize())
+
+    assert answer.headers["location"].startswith("example.lantern:/callback?code=")
+    for uri in (
+        "example.lantern:/callback/x",
+        "example.lantern://callback",
+        "example.lantern.evil:/callback",
+    ):
+        assert (await phone.authorize(redirect_uri=uri)).status_code == 400
 
 
 @pytest.mark.parametrize(
