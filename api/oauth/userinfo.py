@@ -8,8 +8,7 @@ from litestar.di import NamedDependency
 from api.dependencies import AnyRequest
 from api.oauth import answers, parameters
 from api.oauth.parameters import Unreadable
-from coop.authorization import claims, scopes, signed_answers, tokens
-from coop.authorization.clients import Client
+from coop.authorization import claims, presented, scopes, signed_answers
 from coop.unit_of_work import Units
 
 _LONGEST = 4000
@@ -29,19 +28,20 @@ async def userinfo(request: AnyRequest, units: NamedDependency[Units]) -> Respon
         return _refuse(HTTPStatus.UNAUTHORIZED, None, "")
     if len(sent) > 1:
         raise Unreadable("Send the token in one way, once.")
+    if len(sent[0]) > _LONGEST:
+        return _unknown()
+    async with units.line() as line:
+        facts = await presented.by_bearer(line, sent[0])
+    access, client, family = facts.living_access(line.wall), facts.client, facts.family
+    if access is None or client is None:
+        return _unknown()
+    if family is None or scopes.OPENID not in scopes.words(access.scope):
+        return _refuse(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token was not granted openid.")
+    told = claims.userinfo(line.settings, client, family, facts, access.scope)
+    if signed_answers.USERINFO_ALGORITHM not in client.details:
+        return answers.json(told)
     async with units.read() as work:
-        bearer = await tokens.bearer(work, sent[0]) if len(sent[0]) <= _LONGEST else None
-        if bearer is None:
-            return _refuse(
-                HTTPStatus.UNAUTHORIZED, "invalid_token", "The token is unknown, expired or revoked."
-            )
-        if bearer.account_id is None or scopes.OPENID not in bearer.scope:
-            return _refuse(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token was not granted openid.")
-        client = await work.session.get_one(Client, bearer.client_id)
-        single = claims.asked(bearer.grant, "userinfo")
-        told = await claims.userinfo(work, client, bearer.account_id, bearer.scope, single)
-        signed = await signed_answers.userinfo(work, client, told)
-    return answers.json(told) if signed is None else answers.signed(signed, signed_answers.USERINFO)
+        return answers.signed(await signed_answers.userinfo(work, client, told), signed_answers.USERINFO)
 
 
 async def _tokens(request: AnyRequest) -> list[str]:
@@ -58,6 +58,10 @@ async def _tokens(request: AnyRequest) -> list[str]:
         if "access_token" in form.values:
             sent.append(form.values["access_token"])
     return sent
+
+
+def _unknown() -> Response[bytes]:
+    return _refuse(HTTPStatus.UNAUTHORIZED, "invalid_token", "The token is unknown, expired or revoked.")
 
 
 def _refuse(status: HTTPStatus, code: str | None, description: str) -> Response[bytes]:

@@ -52,7 +52,7 @@ async def withdraw(
 
 
 def _seen(settings: Settings, client: Client, consent: Consent, account: Account) -> dict[str, object]:
-    told = claims.of_profile(account, consent, scopes.words(consent.scope))
+    told = claims.of_profile(consents.profile(account, consent), scopes.words(consent.scope))
     return {
         "id": client.id,
         "name": client.name,

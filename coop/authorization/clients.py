@@ -26,6 +26,8 @@ LONGEST_NAME = 80
 
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS = ("none", *SECRET_METHODS, "private_key_jwt")
+JWT_FORMAT = "jwt"
+"""Of access tokens that a network's services read by themselves (RFC 9068); others are opaque."""
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 SIGNING_ALGORITHMS = signing.ALGORITHMS
 

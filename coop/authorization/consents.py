@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.authorization import grants, notices, scopes
 from coop.authorization.clients import Client
+from coop.authorization.facts import Profile
 from coop.database import Base
 from coop.identity.accounts import Account
 from coop.networks import aliases, links
@@ -40,6 +41,19 @@ class Consent(Base):
 async def of(work: UnitOfWork, client_id: UUID, account_id: UUID) -> Consent | None:
     """Return what the member once decided about the client, also if it was withdrawn since."""
     return await work.session.get(Consent, (client_id, account_id))
+
+
+def profile(account: Account, consent: Consent) -> Profile:
+    """Return what the member shares, for claims to be made of it."""
+    return Profile(
+        name=consent.name,
+        shares_display_name=consent.shares_display_name,
+        shares_email=consent.shares_email,
+        withdrawn_at=consent.withdrawn_at,
+        display_name=account.display_name,
+        email=account.email,
+        email_verified_at=account.email_verified_at,
+    )
 
 
 async def name_of(work: UnitOfWork, client: Client, account_id: UUID) -> str | None:

@@ -3,278 +3,176 @@
 The protocol decides over these facts in memory (`server`), and what it decided is carried out under a guard (`effects`).
 """
 
-import hmac
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, LargeBinary, Select, Uuid, and_, bindparam, select
+from sqlalchemy import LargeBinary, Select, Uuid, and_, bindparam, select
 from sqlalchemy.orm import aliased
 
-from coop.authorization.clients import Client, digest
+from coop.authorization.clients import JWT_FORMAT, Client, digest
+from coop.authorization.consents import Consent
+from coop.authorization.facts import Access, ActiveKey, Facts, Family, KnownClient, Profile, Refresh
 from coop.authorization.grants import Grant
+from coop.authorization.keys import KeyState, SigningKey
 from coop.authorization.tokens import AccessToken, RefreshToken
 from coop.database import UTCDateTime
 from coop.identity.accounts import Account
 from coop.membership import entitlements, standing
-from coop.membership.entitlements import Entitlement
 from coop.membership.standing import YEAR, Year, reaches
 from coop.membership.terms import Term
 from coop.prepared import Line, Prepared
 
-
-class KnownClient(NamedTuple):
-    """What the endpoints need of a client; its fields are columns of `Client`."""
-
-    id: UUID
-    network_id: UUID | None
-    sector: str
-    scope: str
-    grant_types: list[str]
-    auth_method: str
-    secret_digest: bytes | None
-    previous_secret_digest: bytes | None
-    previous_secret_until: datetime | None
-    id_token_algorithm: str
-    profile_in_id_token: bool
-    access_token_format: str
-
-    @property
-    def client_id(self) -> str:
-        """The public identifier, in its one spelling."""
-        return str(self.id)
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        """Tell whether the client may use a grant; the name is the one that Authlib calls."""
-        return grant_type in self.grant_types
-
-    def proves(self, secret: str, wall: datetime) -> bool:
-        """Tell whether `secret` is this client's, or was until a moment ago."""
-        told = digest(secret)
-        if self.secret_digest is not None and hmac.compare_digest(told, self.secret_digest):
-            return True
-        return (
-            self.previous_secret_digest is not None
-            and self.previous_secret_until is not None
-            and wall < self.previous_secret_until
-            and hmac.compare_digest(told, self.previous_secret_digest)
-        )
-
-
-class Family(NamedTuple):
-    """A grant as it stands: what a member allowed a client, and whether that still holds."""
-
-    id: UUID
-    client_id: UUID
-    account_id: UUID
-    session_id: UUID
-    scope: str
-    nonce: str | None
-    claims: dict[str, object] | None
-    authenticated_at: datetime
-    amr_methods: list[str]
-    redirect_uri: str
-    code_challenge: str | None
-    code_expires_at: datetime
-    code_used_at: datetime | None
-    revoked_at: datetime | None
-
-    def get_redirect_uri(self) -> str:
-        """Return the URI that the code went to; the name is the one that Authlib calls."""
-        return self.redirect_uri
-
-    def get_scope(self) -> str:
-        """Return the scope; the name is the one that Authlib calls."""
-        return self.scope
-
-
-class Access(NamedTuple):
-    """An access token as it stands."""
-
-    digest: bytes
-    client_id: UUID
-    grant_id: UUID | None
-    scope: str
-    issued_at: datetime
-    expires_at: datetime
-    revoked_at: datetime | None
-
-
-class Refresh(NamedTuple):
-    """A refresh token as it stands."""
-
-    digest: bytes
-    grant_id: UUID
-    issued_at: datetime
-    expires_at: datetime
-    used_at: datetime | None
-
-
-class Facts(NamedTuple):
-    """What was found: nothing of it is judged yet, but for the membership behind it."""
-
-    client: KnownClient | None = None
-    access: Access | None = None
-    refresh: Refresh | None = None
-    successor_waits: bool = False
-    """Whether what followed the refresh token has not been used."""
-    family: Family | None = None
-    may_act: bool = False
-    """Whether the family's account is neither locked nor erased."""
-    entitled: Entitlement = entitlements.NONE
-
-    def living_access(self, wall: datetime) -> Access | None:
-        """Return the access token, unless it has expired or was revoked, or its family was, or its account may not act."""
-        access = self.access
-        if access is None or access.revoked_at is not None or access.expires_at <= wall:
-            return None
-        if access.grant_id is not None and (
-            self.family is None or self.family.revoked_at is not None or not self.may_act
-        ):
-            return None
-        return access
-
-
 _Followed = aliased(RefreshToken)
-_MAY_ACT = and_(Account.locked_at.is_(None), Account.erased_at.is_(None))
-
-
-def _columns(of: type[NamedTuple], model: Any) -> list[ColumnElement[Any]]:  # noqa: ANN401 - any mapped class
-    return [getattr(model, name) for name in of._fields]
-
-
-_CLIENT = _columns(KnownClient, Client)
-_FAMILY = _columns(Family, Grant)
-_ACCESS = _columns(Access, AccessToken)
-_REFRESH = _columns(Refresh, RefreshToken)
 _ASKED = Client.id == bindparam("client", type_=Uuid())
 _DIGEST = bindparam("presented", type_=LargeBinary(32))
 _NOW = bindparam("now", type_=UTCDateTime())
+_SIGNS = and_(SigningKey.algorithm == Client.id_token_algorithm, SigningKey.state == KeyState.ACTIVE)
+_CONSENTED = and_(Consent.client_id == Grant.client_id, Consent.account_id == Grant.account_id)
+_MAY_ACT = and_(Account.id == Grant.account_id, Account.locked_at.is_(None), Account.erased_at.is_(None))
 
 
-def _with_account(statement: Select[Any]) -> Select[Any]:
-    """Add whether the family's account may act, and its membership: a row for each year, mostly one."""
-    return (
-        statement.add_columns(Account.id, *YEAR)
-        .outerjoin(Account, and_(Account.id == Grant.account_id, _MAY_ACT))
+class _Group(NamedTuple):
+    """Columns that are read together; the outer join found none where the first one is missing."""
+
+    name: str
+    of: Callable[..., Any]
+    columns: list[Any]
+
+
+def _group(name: str, of: Any, *sources: Any) -> _Group:  # noqa: ANN401 - any named tuple, any mapped classes
+    """Return the group of `Facts` called `name`, its fields taken from the first source that has them."""
+    columns = [
+        next(getattr(source, field) for source in sources if hasattr(source, field)) for field in of._fields
+    ]
+    return _Group(name, of, columns)
+
+
+_CLIENT = _group("client", KnownClient, Client)
+_ACCESS = _group("access", Access, AccessToken)
+_REFRESH = _group("refresh", Refresh, RefreshToken)
+_FAMILY = _group("family", Family, Grant)
+_PROFILE = _group("profile", Profile, Consent, Account)
+_KEY = _group("key", ActiveKey, SigningKey)
+_MAY = _Group("may_act", lambda account_id: account_id is not None, [Account.id])
+_WAITS = _Group("successor_waits", lambda followed: followed is not None, [_Followed.digest])
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A statement with the groups of facts that it finds: a row for each year of the member, mostly one."""
+
+    prepared: Prepared
+    groups: tuple[_Group, ...]
+
+    async def facts(self, line: Line, **values: object) -> Facts:
+        """Return what there is."""
+        rows = await self.prepared.rows(line, now=line.now, **values)
+        if not rows:
+            return Facts()
+        first, start, found = rows[0], 0, dict[str, Any]()
+        for name, of, columns in self.groups:
+            end = start + len(columns)
+            if first[start] is not None:
+                found[name] = of(*first[start:end])
+            start = end
+        if len(first) > start:
+            found["entitled"] = _entitled(line, (row[start:] for row in rows))
+        return Facts(**found)
+
+
+def _entitled(line: Line, rows: Iterable[Sequence[Any]]) -> entitlements.Entitlement:
+    years = [Year(*row) for row in rows if row[0] is not None]
+    return entitlements.following_from(standing.judge(years, line.now), line.settings.zone)
+
+
+def _look(statement: Select[Any], *groups: _Group) -> _Look:
+    return _Look(Prepared(statement.with_only_columns(*(c for g in groups for c in g.columns))), groups)
+
+
+def _look_with_member(statement: Select[Any], *groups: _Group) -> _Look:
+    """Look also for whoever is behind the grant: whether they may act, what they share, their years."""
+    wider = (
+        statement.outerjoin(Account, _MAY_ACT)
+        .outerjoin(Consent, _CONSENTED)
         .outerjoin(Term, and_(Term.account_id == Account.id, reaches(_NOW)))
         .order_by(Term.ordinal)
     )
+    columns = [c for g in (*groups, _FAMILY, _MAY, _PROFILE) for c in g.columns]
+    return _Look(Prepared(wider.with_only_columns(*columns, *YEAR)), (*groups, _FAMILY, _MAY, _PROFILE))
 
 
-_BY_CLIENT = Prepared(select(*_CLIENT).where(_ASKED))
-_BY_ACCESS = Prepared(
-    _with_account(
-        select(*_CLIENT, *_ACCESS, *_FAMILY)
-        .select_from(Client)
-        .outerjoin(AccessToken, AccessToken.digest == _DIGEST)
-        .outerjoin(Grant, Grant.id == AccessToken.grant_id)
-        .where(_ASKED)
-    )
+_BY_CLIENT = _look(
+    select(Client.id)
+    .outerjoin(SigningKey, and_(_SIGNS, Client.access_token_format == JWT_FORMAT))
+    .where(_ASKED),
+    _CLIENT,
+    _KEY,
 )
-_BY_REFRESH = Prepared(
-    _with_account(
-        select(*_CLIENT, *_REFRESH, _Followed.digest, *_FAMILY)
-        .select_from(Client)
-        .outerjoin(RefreshToken, RefreshToken.digest == _DIGEST)
-        .outerjoin(
-            _Followed,
-            and_(
-                _Followed.digest == bindparam("following", type_=LargeBinary(32)), _Followed.used_at.is_(None)
-            ),
-        )
-        .outerjoin(Grant, Grant.id == RefreshToken.grant_id)
-        .where(_ASKED)
-    )
+_BY_ACCESS = _look_with_member(
+    select(Client.id)
+    .outerjoin(AccessToken, AccessToken.digest == _DIGEST)
+    .outerjoin(Grant, Grant.id == AccessToken.grant_id)
+    .where(_ASKED),
+    _CLIENT,
+    _ACCESS,
 )
-_BY_CODE = Prepared(
-    _with_account(
-        select(*_CLIENT, *_FAMILY)
-        .select_from(Client)
-        .outerjoin(Grant, Grant.code_digest == _DIGEST)
-        .where(_ASKED)
-    )
+_BY_BEARER = _look_with_member(
+    select(AccessToken.digest)
+    .join(Client, Client.id == AccessToken.client_id)
+    .outerjoin(Grant, Grant.id == AccessToken.grant_id)
+    .where(AccessToken.digest == _DIGEST),
+    _CLIENT,
+    _ACCESS,
 )
-_BY_BEARER = Prepared(
-    _with_account(
-        select(*_CLIENT, *_ACCESS, *_FAMILY)
-        .select_from(AccessToken)
-        .join(Client, Client.id == AccessToken.client_id)
-        .outerjoin(Grant, Grant.id == AccessToken.grant_id)
-        .where(AccessToken.digest == _DIGEST)
+_BY_REFRESH = _look_with_member(
+    select(Client.id)
+    .outerjoin(RefreshToken, RefreshToken.digest == _DIGEST)
+    .outerjoin(
+        _Followed,
+        and_(_Followed.digest == bindparam("following", type_=LargeBinary(32)), _Followed.used_at.is_(None)),
     )
+    .outerjoin(Grant, Grant.id == RefreshToken.grant_id)
+    .outerjoin(SigningKey, _SIGNS)
+    .where(_ASKED),
+    _CLIENT,
+    _REFRESH,
+    _WAITS,
+    _KEY,
+)
+_BY_CODE = _look_with_member(
+    select(Client.id)
+    .outerjoin(Grant, Grant.code_digest == _DIGEST)
+    .outerjoin(SigningKey, _SIGNS)
+    .where(_ASKED),
+    _CLIENT,
+    _KEY,
 )
 
 
 async def by_client(line: Line, client_id: UUID) -> Facts:
     """Return the client."""
-    rows = await _BY_CLIENT.rows(line, client=client_id)
-    return Facts(client=KnownClient(*rows[0])) if rows else Facts()
+    return await _BY_CLIENT.facts(line, client=client_id)
 
 
 async def by_access(line: Line, client_id: UUID, token: str) -> Facts:
     """Return the client, and an access token, whosever it is."""
-    return _with_access(
-        await _BY_ACCESS.rows(line, client=client_id, presented=digest(token), now=line.now), line
-    )
+    return await _BY_ACCESS.facts(line, client=client_id, presented=digest(token))
 
 
 async def by_bearer(line: Line, token: str) -> Facts:
     """Return an access token and the client that it was issued to."""
-    return _with_access(await _BY_BEARER.rows(line, presented=digest(token), now=line.now), line)
+    return await _BY_BEARER.facts(line, presented=digest(token))
 
 
 async def by_refresh(line: Line, client_id: UUID, token: str, following: str) -> Facts:
     """Return the client, and a refresh token with what followed it, whosever it is."""
-    rows = await _BY_REFRESH.rows(
-        line, client=client_id, presented=digest(token), following=digest(following), now=line.now
+    return await _BY_REFRESH.facts(
+        line, client=client_id, presented=digest(token), following=digest(following)
     )
-    if not rows:
-        return Facts()
-    columns = iter(rows[0])
-    client = KnownClient(*islice(columns, len(_CLIENT)))
-    refresh = _read(Refresh, columns)
-    successor_waits = next(columns) is not None
-    return _complete(Facts(client, refresh=refresh, successor_waits=successor_waits), columns, rows, line)
 
 
 async def by_code(line: Line, client_id: UUID, code: str) -> Facts:
     """Return the client, and the grant that a code belongs to, whosever it is."""
-    rows = await _BY_CODE.rows(line, client=client_id, presented=digest(code), now=line.now)
-    if not rows:
-        return Facts()
-    columns = iter(rows[0])
-    client = KnownClient(*islice(columns, len(_CLIENT)))
-    return _complete(Facts(client), columns, rows, line)
-
-
-def _with_access(rows: Sequence[Sequence[Any]], line: Line) -> Facts:
-    if not rows:
-        return Facts()
-    columns = iter(rows[0])
-    client = KnownClient(*islice(columns, len(_CLIENT)))
-    return _complete(Facts(client, access=_read(Access, columns)), columns, rows, line)
-
-
-def _complete(facts: Facts, columns: Iterator[Any], rows: Sequence[Sequence[Any]], line: Line) -> Facts:
-    """Add the family, whether its account may act, and what follows from its years."""
-    family = _read(Family, columns)
-    may_act = next(columns) is not None
-    years = [
-        Year(*row[-len(YEAR) :]) for row in rows if row[-1 - len(YEAR)] is not None and row[-4] is not None
-    ]
-    entitled = entitlements.NONE
-    if years:
-        entitled = entitlements.following_from(standing.judge(years, line.now), line.settings.zone)
-    return facts._replace(family=family, may_act=may_act, entitled=entitled)
-
-
-_Row = TypeVar("_Row", Access, Refresh, Family)
-
-
-def _read(kind: type[_Row], columns: Iterator[Any]) -> _Row | None:
-    """Take the next columns as a `kind`; the outer join found none where the first, a key, is missing."""
-    taken = list(islice(columns, len(kind._fields)))
-    return None if taken[0] is None else kind(*taken)
+    return await _BY_CODE.facts(line, client=client_id, presented=digest(code))

@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 
 from coop.authorization import claims, effects, presented, scopes, tokens
 from coop.authorization.clients import key_of
-from coop.authorization.presented import Facts
+from coop.authorization.facts import Facts
 from coop.authorization.server import Proof, ProtocolAnswer, ProtocolRequest, Server, proof_of, refusal
 from coop.authorization.token_endpoints import Introspection, Revocation
 from coop.authorization.token_grants import S256, ClientCredentialsGrant, CodeGrant, RefreshGrant
@@ -39,9 +39,9 @@ async def answer(units: Units, request: ProtocolRequest, proof: Proof | None = N
                 async with units.writing(line) as writer:
                     if not await effects.carry_out(writer, server.effect):
                         continue
-        await _tell(units, server, given.body)
+        _tell(server, given.body)
         if request.endpoint == "introspection" and given.status == HTTPStatus.OK:
-            return replace(given, inspected_by=server.client.id)
+            return replace(given, inspected_by=server.client)
         return given
     raise Unavailable
 
@@ -79,16 +79,16 @@ async def _load(line: Line, request: ProtocolRequest, proof: Proof) -> Facts:
             return await presented.by_client(line, client_id)
 
 
-async def _tell(units: Units, server: Server, body: dict[str, object]) -> None:
+def _tell(server: Server, body: dict[str, object]) -> None:
     """Add what an answer says of a member."""
-    family = server.family
+    family, facts, settings = server.family, server.facts, server.settings
     if family is None:
         return
     if server.asked.endpoint == "introspection":
-        body["sub"] = claims.subject(units.settings, server.client, family.account_id)
-        body |= claims.of_standing(server.facts.entitled)
+        body["sub"] = claims.subject(settings, server.client, family.account_id)
+        body |= claims.of_standing(facts.entitled)
     elif scopes.OPENID in scopes.words(family.scope):
         first = server.asked.form["grant_type"] == "authorization_code"
-        async with units.read() as work:
-            access_token = str(body["access_token"])
-            body["id_token"] = await claims.id_token(work, server.client, family, access_token, first=first)
+        access = str(body["access_token"])
+        told = claims.id_token(settings, server.wall, server.client, family, facts, access, first=first)
+        body["id_token"] = server.sign(told)

@@ -7,10 +7,9 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import unquote_plus
-from uuid import UUID
 
 from authlib.oauth2.rfc6749 import (
     AuthorizationServer,
@@ -21,9 +20,11 @@ from authlib.oauth2.rfc6749 import (
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from coop.authorization import tokens
+from coop.authorization import claims, keys, tokens
+from coop.authorization.clients import JWT_FORMAT
 from coop.authorization.effects import Effect, Issue
-from coop.authorization.presented import Facts, Family, KnownClient
+from coop.authorization.facts import Facts, Family, KnownClient
+from coop.errors import Unavailable
 from coop.settings import Settings
 
 Endpoint = Literal["token", "introspection", "revocation"]
@@ -46,7 +47,7 @@ class ProtocolAnswer:
     status: int
     body: dict[str, object]
     headers: dict[str, str] = field(default_factory=dict)
-    inspected_by: UUID | None = None
+    inspected_by: KnownClient | None = None
     """The client that may have the answer signed: introspection found it to be in order."""
 
 
@@ -128,17 +129,23 @@ class Server(AuthorizationServer):
         self,
         grant_type: str,
         client: KnownClient,
-        user: object = None,
+        user: Family | None = None,
         scope: str | None = None,
         expires_in: int | None = None,
         include_refresh_token: bool = True,  # noqa: FBT001, FBT002 - Authlib's signature
     ) -> dict[str, object]:
-        """Draw the access token; what accompanies it is up to each grant."""
-        del grant_type, client, user, expires_in, include_refresh_token
+        """Make the access token; what accompanies it is up to each grant."""
+        del grant_type, expires_in, include_refresh_token
+        token, lifetime = tokens.new_access(), tokens.ACCESS_LIFETIME
+        if client.access_token_format == JWT_FORMAT:
+            told = claims.access_token(
+                self.settings, self.wall, client, user, self.facts.entitled, scope or ""
+            )
+            token, lifetime = self.sign(told, kind="at+jwt"), claims.JWT_ACCESS_LIFETIME
         return {
-            "access_token": tokens.new_access(),
+            "access_token": token,
             "token_type": "Bearer",
-            "expires_in": int(tokens.ACCESS_LIFETIME.total_seconds()),
+            "expires_in": int(lifetime.total_seconds()),
             "scope": scope or "",
         }
 
@@ -148,8 +155,15 @@ class Server(AuthorizationServer):
             client_id=self.client.id,
             access_token=str(token["access_token"]),
             scope=str(token["scope"]),
-            expires_at=self.wall + tokens.ACCESS_LIFETIME,
+            expires_at=self.wall + timedelta(seconds=int(str(token["expires_in"]))),
         )
+
+    def sign(self, told: claims.Claims, *, kind: str = "JWT") -> str:
+        """Return a JWT for the client, by the key that was loaded with it."""
+        if self.facts.key is None:
+            raise Unavailable
+        kid, sealed = self.facts.key
+        return keys.opened(self.settings, self.client.id_token_algorithm, kid, sealed).jwt(told, kind=kind)
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Tell nobody: what happened stands in the rows."""

@@ -1,10 +1,8 @@
 """Answers that carry our signature, for clients that keep them or pass them on: introspection and UserInfo."""
 
-from uuid import UUID
-
 from coop.authorization import keys
 from coop.authorization.claims import Claims
-from coop.authorization.clients import Client
+from coop.authorization.facts import KnownClient
 from coop.unit_of_work import UnitOfWork
 
 INTROSPECTION = "application/token-introspection+jwt"
@@ -23,12 +21,11 @@ def asks_for_introspection(accept: str) -> bool:
     return False
 
 
-async def introspection(work: UnitOfWork, client_id: UUID, told: Claims) -> str:
+async def introspection(work: UnitOfWork, client: KnownClient, told: Claims) -> str:
     """Return what introspection tells a client, signed (RFC 9701, section 5).
 
     The token's own claims stay within one member, so that nobody takes the answer for a token.
     """
-    client = await work.session.get_one(Client, client_id)
     # RS256 is the default of RFC 9701, section 6, whatever the client's ID Tokens are signed with.
     algorithm = str(client.details.get(INTROSPECTION_ALGORITHM, "RS256"))
     body: Claims = {
@@ -40,11 +37,7 @@ async def introspection(work: UnitOfWork, client_id: UUID, told: Claims) -> str:
     return await keys.sign(work, algorithm, body, kind="token-introspection+jwt")
 
 
-async def userinfo(work: UnitOfWork, client: Client, told: Claims) -> str | None:
-    """Return UserInfo as a JWT, if `client` registered an algorithm for it (OpenID Connect Core, section 5.3.2)."""
-    algorithm = client.details.get(USERINFO_ALGORITHM)
-    if algorithm is None:
-        return None
-    return await keys.sign(
-        work, str(algorithm), {"iss": work.settings.issuer, "aud": client.client_id, **told}
-    )
+async def userinfo(work: UnitOfWork, client: KnownClient, told: Claims) -> str:
+    """Return UserInfo as a JWT, by the algorithm that `client` registered for it (OpenID Connect Core, section 5.3.2)."""
+    body: Claims = {"iss": work.settings.issuer, "aud": client.client_id, **told}
+    return await keys.sign(work, str(client.details[USERINFO_ALGORITHM]), body)

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from coop.authorization import tokens
 from coop.authorization.effects import EndFamily, RevokeAccess
-from coop.authorization.presented import Access, Family, KnownClient, Refresh
+from coop.authorization.facts import Access, Family, KnownClient, Refresh
 from coop.authorization.server import Request, Server
 
 

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge, create_s256_code_challenge
 
 from coop.authorization import scopes, tokens
 from coop.authorization.effects import EndFamily, Redeem, Repeat, Rotate
-from coop.authorization.presented import Family, KnownClient, Refresh
+from coop.authorization.facts import Family, KnownClient, Refresh
 from coop.authorization.server import Server
 
 

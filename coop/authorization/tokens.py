@@ -3,21 +3,15 @@
 import base64
 import hmac
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, Select, String, or_, select
+from sqlalchemy import ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import sealing
-from coop.authorization import scopes
-from coop.authorization.clients import digest
-from coop.authorization.grants import Grant
 from coop.database import Base
-from coop.identity.accounts import Account
 from coop.settings import Settings
-from coop.unit_of_work import UnitOfWork
 
 # Prefixes by which scanners recognise a token that leaked into a log or a repository.
 ACCESS_PREFIX = "coop_at_"
@@ -54,18 +48,6 @@ class RefreshToken(Base):
     used_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """What a valid access token says: which client may do what, and for whom (for nobody: in its own name)."""
-
-    client_id: UUID
-    account_id: UUID | None
-    scope: tuple[str, ...]
-    grant: Grant | None
-    issued_at: datetime
-    expires_at: datetime
-
-
 def new_access() -> str:
     """Return a fresh access token."""
     return ACCESS_PREFIX + secrets.token_urlsafe(32)
@@ -84,41 +66,3 @@ def successor(settings: Settings, presented: str) -> str:
     """
     mac = hmac.digest(sealing.key_for(settings, "refresh successor"), presented.encode(), "sha256")
     return REFRESH_PREFIX + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
-
-
-def living(token: str, wall: datetime) -> Select[AccessToken, Grant]:
-    """Return the query for an access token that is valid at `wall`, with its grant if it has one.
-
-    A token is worth nothing without its grant, nor while its account is locked or after it was erased.
-    """
-    return (
-        select(AccessToken, Grant)
-        .outerjoin(Grant, Grant.id == AccessToken.grant_id)
-        .outerjoin(Account, Account.id == Grant.account_id)
-        .where(
-            AccessToken.digest == digest(token),
-            AccessToken.revoked_at.is_(None),
-            AccessToken.expires_at > wall,
-            or_(
-                AccessToken.grant_id.is_(None),
-                Grant.revoked_at.is_(None) & Account.locked_at.is_(None) & Account.erased_at.is_(None),
-            ),
-        )
-    )
-
-
-async def bearer(work: UnitOfWork, token: str) -> Bearer | None:
-    """Return what `token` allows, or nothing for any that is unknown, expired or revoked."""
-    found = (await work.session.execute(living(token, work.wall))).first()
-    if found is None:
-        return None
-    access, grant = found
-    return Bearer(
-        client_id=access.client_id,
-        # An outer join: the type checker does not see that the grant may be missing.
-        account_id=None if access.grant_id is None else grant.account_id,
-        scope=scopes.words(access.scope),
-        grant=None if access.grant_id is None else grant,
-        issued_at=access.issued_at,
-        expires_at=access.expires_at,
-    )
