@@ -49,8 +49,8 @@ class Line:
 
 class _Compiled(NamedTuple):
     sql: str
-    order: tuple[tuple[str, Convert | None], ...]
-    """The parameters in the order in which the driver takes them, each with what makes it the driver's."""
+    order: tuple[tuple[str, Convert | None, object], ...]
+    """The parameters in the order in which the driver takes them: each with what makes it the driver's, or its constant."""
     readers: tuple[tuple[int, Convert], ...]
     """The columns of an answer that are not yet what the model says they are."""
 
@@ -67,7 +67,10 @@ class Prepared:
         made = self._compiled.get(line.dialect.name)
         if made is None:
             made = self._compiled[line.dialect.name] = _compile(self.statement, line.dialect)
-        given = [values[name] if convert is None else convert(values[name]) for name, convert in made.order]
+        given = [
+            constant if constant is not None else values[name] if convert is None else convert(values[name])
+            for name, convert, constant in made.order
+        ]
         try:
             if line.is_sqlite:
                 found: Sequence[Sequence[Any]] = await line.driver.execute_fetchall(made.sql, given)
@@ -89,15 +92,18 @@ class Prepared:
 
 def _compile(statement: Executable, dialect: Dialect) -> _Compiled:
     compiled = cast("SQLCompiler", statement.compile(dialect=dialect))  # type: ignore[attr-defined]  # every executable is a clause
-    order = [
-        (name, _implementation(compiled.binds[name].type, dialect).bind_processor(dialect))
-        for name in compiled.positiontup or ()
-    ]
+    order = []
+    for name in compiled.positiontup or ():
+        convert = _implementation(compiled.binds[name].type, dialect).bind_processor(dialect)
+        constant = compiled.params[name]
+        if constant is not None and convert is not None:
+            constant = convert(constant)
+        order.append((name, convert, constant))
     columns: Any = getattr(statement, "exported_columns", ())
     readers = [
-        (index, convert)
+        (index, reader)
         for index, column in enumerate(columns)
-        if (convert := _implementation(column.type, dialect).result_processor(dialect, None)) is not None
+        if (reader := _implementation(column.type, dialect).result_processor(dialect, None)) is not None
     ]
     return _Compiled(str(compiled), tuple(order), tuple(readers))
 
