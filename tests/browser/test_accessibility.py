@@ -24,6 +24,7 @@ EXAMINE = "tags => axe.run(document, {runOnly: tags}).then(r => r.violations.map
 MEMBERS = [
     "/account",
     "/account/security",
+    "/account/sign-outs",
     "/account/payments",
     "/account/networks",
     "/account/stop",

@@ -1,10 +1,15 @@
 """Signing out at a network's request: RP-Initiated Logout 1.0; identity.md, refusal 12."""
 
 import base64
+from datetime import timedelta
 
 import httpx
 import pytest
 
+from coop.authorization import keys, rotation
+from coop.clock import FixedClock
+from coop.unit_of_work import Units
+from tests import people
 from tests.protocol.relying_party import Form, RelyingParty
 
 pytestmark = pytest.mark.usefixtures("ada")
@@ -113,3 +118,95 @@ async def test_another_sites_confirmation_is_refused(party: RelyingParty) -> Non
     )
 
     assert answer.status_code == 403
+
+
+async def test_a_hint_that_expired_long_ago_and_whose_key_is_retired_still_says_who_asks(
+    party: RelyingParty, units: Units, clock: FixedClock
+) -> None:
+    tokens = await party.tokens()
+    await rotation.rotate(units, "ES256")
+    for wait in (rotation.SOONEST, rotation.OVERLAP):
+        clock.advance(wait)
+        await rotation.rotate_due(units)
+    clock.advance(timedelta(days=7))
+
+    page = await end_session(party, id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE)
+
+    assert (await confirm(party, page)).headers["location"] == BYE
+
+
+async def test_a_hint_by_a_key_in_wrong_hands_is_refused(party: RelyingParty, units: Units) -> None:
+    tokens = await party.tokens()
+    await rotation.replace(units, "ES256")
+
+    answer = await end_session(party, id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE)
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("logout+jwt", {}),
+        ("at+jwt", {}),
+        ("JWT", {"iss": "https://elsewhere.example"}),
+        ("JWT", {"aud": ["two", "audiences"]}),
+        ("JWT", {"sub": None}),
+        ("JWT", {"aud": "nobody"}),
+    ],
+)
+async def test_what_we_signed_but_is_no_id_token_of_ours_is_no_hint(
+    party: RelyingParty, units: Units, kind: str, changes: dict[str, object]
+) -> None:
+    told = {"iss": units.settings.issuer, "aud": party.client_id, "sub": "somebody"} | changes
+    async with units.read() as work:
+        hint = await keys.sign(work, "ES256", told, kind=kind)
+
+    assert (await end_session(party, id_token_hint=hint)).status_code == 400
+
+
+async def test_a_hint_that_means_another_member_offers_to_stay_first(
+    party: RelyingParty, units: Units
+) -> None:
+    hint = (await party.tokens())["id_token"]
+    await people.signed_in_client(party.http, units, "eve")
+
+    page = await end_session(party, id_token_hint=hint, post_logout_redirect_uri=BYE)
+
+    assert "Sign out @eve?" in page.text
+    assert page.text.index('value="stay"') < page.text.index('value="sign-out"')
+    assert (await confirm(party, page, "stay")).headers["location"] == BYE
+    assert (await party.http.get("/account/security")).status_code == 200
+    await confirm(party, page)
+    assert (await party.http.get("/account/security")).status_code == 401
+
+
+async def test_a_known_client_without_a_hint_may_name_its_address(party: RelyingParty) -> None:
+    page = await end_session(party, client_id=party.client_id, post_logout_redirect_uri=BYE, state="s")
+
+    assert "Sign out here as well?" in page.text
+    assert (await confirm(party, page)).headers["location"] == f"{BYE}?state=s"
+
+
+async def test_an_unknown_client_and_a_parameter_given_twice_are_refused(party: RelyingParty) -> None:
+    unknown = await end_session(party, client_id="nobody", post_logout_redirect_uri=BYE)
+    twice = await party.http.get(
+        f"/oauth/end-session?client_id={party.client_id}&state=a&state=b&post_logout_redirect_uri={BYE}"
+    )
+
+    assert (unknown.status_code, twice.status_code) == (400, 400)
+
+
+async def test_the_confirmation_cannot_be_given_a_foreign_address(party: RelyingParty) -> None:
+    tokens = await party.tokens()
+
+    forged = await party.http.post(
+        "/oauth/sign-out",
+        data={
+            "request": f"id_token_hint={tokens['id_token']}&post_logout_redirect_uri=https://evil.example/",
+            "decision": "sign-out",
+        },
+    )
+
+    assert forged.status_code == 400
+    assert (await party.http.get("/account/security")).status_code == 200
