@@ -127,7 +127,13 @@ async def _empty(units: Units, fetcher: Fetcher, client_id: UUID) -> int:
 
 async def _claim(units: Units, client_id: UUID) -> list[Errand]:
     async with units.open() as work:
-        client = await work.session.get_one(Client, client_id)
+        client = await work.session.get(Client, client_id)
+        if client is None:
+            return []
+        key = (await work.session.execute(keys.active(client.id_token_algorithm))).first()
+        if key is None:
+            raise Unavailable
+        kid, sealed = key
         lease = UUID(bytes=secrets.token_bytes(16))
         candidates = (
             select(LogoutNotice.id)
@@ -149,10 +155,6 @@ async def _claim(units: Units, client_id: UUID) -> list[Errand]:
             for notice in claimed:
                 notice.due_at = None
             return []
-        key = (await work.session.execute(keys.active(client.id_token_algorithm))).first()
-        if key is None:
-            raise Unavailable
-        kid, sealed = key
     # Outside the transaction: an RSA signature takes a millisecond, and SQLite has one writer.
     issued = int(work.wall.timestamp())
     return [

@@ -21,6 +21,7 @@ async def serve(waiting: Waiting, empty: Callable[[UUID], Awaitable[int]]) -> in
     """Send all that is due and return how much arrived; what becomes due meanwhile goes along."""
     arrived = 0
     busy: set[UUID] = set()
+    faulty: set[UUID] = set()
     freed = anyio.Event()
 
     async def lane(receiver: UUID) -> None:
@@ -30,8 +31,9 @@ async def serve(waiting: Waiting, empty: Callable[[UUID], Awaitable[int]]) -> in
             done = await empty(receiver)
             arrived += done
         except CoopError as error:
-            # The lease keeps what was claimed out of the way until somebody has mended the cause.
-            log.exception("lane_fault", code=error.code)
+            # The others go on; this one is tried again in the next round.
+            faulty.add(receiver)
+            log.error("lane_fault", code=error.code)  # noqa: TRY400 - around a rollback there are rows that a traceback would show
         finally:
             busy.discard(receiver)
             freed.set()
@@ -39,7 +41,7 @@ async def serve(waiting: Waiting, empty: Callable[[UUID], Awaitable[int]]) -> in
     async with anyio.create_task_group() as group:
         while True:
             freed = anyio.Event()
-            for receiver in await waiting(busy, LANES - len(busy)):
+            for receiver in await waiting(busy | faulty, LANES - len(busy)):
                 busy.add(receiver)
                 group.start_soon(lane, receiver)
             if not busy:

@@ -21,6 +21,7 @@ from sqlalchemy import func, select, update
 from coop.authorization import backchannel, clients, ending, expiry, grants, notices
 from coop.authorization.clients import Client
 from coop.authorization.grants import Grant
+from coop.authorization.keys import KeyState, SigningKey
 from coop.authorization.notices import LogoutNotice, Receipt
 from coop.clock import FixedClock
 from coop.errors import NotSignedIn
@@ -531,6 +532,25 @@ async def test_twenty_who_sign_out_at_once_are_each_told_once_by_several_workers
             )
             == 0
         )
+
+
+async def test_a_client_without_a_key_to_sign_by_holds_up_nobody_else(
+    party: RelyingParty, other: RelyingParty, units: Units, receiver: Receiver
+) -> None:
+    await signed_in_to(party)
+    await signed_in_to(other)
+    await listens(units, party, receiver, id_token_algorithm="RS256")
+    await listens(units, other, receiver)
+    await party.http.post("/sign-out")
+    async with units.open() as work:
+        await work.session.execute(
+            update(SigningKey)
+            .where(SigningKey.algorithm == "RS256")
+            .values(state=KeyState.REVOKED, sealed=b"")
+        )
+
+    with anyio.fail_after(30):
+        assert await tell(units) == 1
 
 
 async def test_an_address_that_leads_inward_is_not_called_in_production(
