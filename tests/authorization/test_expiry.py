@@ -7,6 +7,7 @@ from coop.authorization import expiry
 from coop.authorization.grants import Grant
 from coop.authorization.tokens import AccessToken, RefreshToken
 from coop.clock import FixedClock
+from coop.identity import housekeeping
 from coop.unit_of_work import Units
 from tests.protocol.relying_party import RelyingParty
 
@@ -35,12 +36,15 @@ async def test_expired_tokens_are_forgotten_and_living_families_stay(
 
 
 @pytest.mark.usefixtures("ada")
-async def test_a_grant_goes_with_the_last_of_its_tokens(
+async def test_a_grant_goes_with_the_last_of_its_tokens_and_its_session(
     party: RelyingParty, units: Units, clock: FixedClock
 ) -> None:
     await party.tokens()
     clock.advance(timedelta(days=68))
+    await expiry.forget_due(units)
+    assert await counted(units) == (0, 0, 1)
 
+    await housekeeping.sweep(units)
     await expiry.forget_due(units)
 
     assert await counted(units) == (0, 0, 0)
