@@ -31,6 +31,10 @@ class Contender(Protocol):
 
     name: str
 
+    @property
+    def warms_up(self) -> bool:
+        """Whether the first seconds are slower than the rest: compilers and caches."""
+
     async def run(self, seconds: float) -> Sample:
         """Run for some seconds, and say how it went."""
 
@@ -45,6 +49,7 @@ class Server:
     postmaster: int | None
     load: Callable[[], Awaitable[Load]]
     own_generator: bool = False
+    warms_up: bool = True
 
     async def run(self, seconds: float) -> Sample:
         """Make the round's requests, then send them."""
@@ -72,6 +77,7 @@ class Pgbench:
     url: str
     statement: str
     postmaster: int
+    warms_up: bool = False
 
     async def run(self, seconds: float) -> Sample:
         """Run pgbench, and read the latencies from its log."""
@@ -109,6 +115,7 @@ class Argon2id:
 
     name: str
     threads: int
+    warms_up: bool = False
 
     async def run(self, seconds: float) -> Sample:
         """Hash in a process of its own."""

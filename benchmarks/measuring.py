@@ -77,7 +77,7 @@ async def measure(
 ) -> Table:
     """Warm every contender up, then let them take turns."""
     table = Table(engine, path, [Row(contender.name) for contender in contenders])
-    for contender in contenders if warm_up else ():
+    for contender in (each for each in contenders if each.warms_up and warm_up):
         say(f"{engine} {path}: {contender.name} warms up")
         await contender.run(warm_up)
     for number in range(rounds):
