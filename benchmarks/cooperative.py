@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from coop import policies, schema
 from coop.authorization import clients, grants
-from coop.authorization.clients import Client
+from coop.authorization.clients import JWT_FORMAT, Client
 from coop.clock import SystemClock
 from coop.identity import accounts
 from coop.membership import terms
@@ -42,6 +42,9 @@ class Cooperative:
     units: Units
     client: Client
     secret: str
+    jwt_client: Client
+    """Another client of the network, whose access tokens are signed."""
+    jwt_secret: str
     members: list[UUID] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
     port: int = 0
@@ -50,8 +53,12 @@ class Cooperative:
     @property
     def basic(self) -> dict[str, str]:
         """The header by which the client proves itself."""
-        pair = f"{quote(self.client.client_id, safe='')}:{quote(self.secret, safe='')}"
-        return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+        return _basic(self.client, self.secret)
+
+    @property
+    def jwt_basic(self) -> dict[str, str]:
+        """The header by which the client with signed access tokens proves itself."""
+        return _basic(self.jwt_client, self.jwt_secret)
 
     async def codes(self, count: int) -> list[str]:
         """Let members allow the client to sign them in, `count` times; each code is good for a minute."""
@@ -74,20 +81,26 @@ class Cooperative:
 
     async def tokens(self, count: int) -> list[dict[str, str]]:
         """Redeem fresh codes at the service itself."""
-        return [await self._token(**redemption(code)) for code in await self.codes(count)]
+        return [await self.token(self.basic, **redemption(code)) for code in await self.codes(count)]
 
     async def service_token(self) -> str:
         """Return the token by which the network asks in its own name."""
-        return (await self._token(grant_type="client_credentials", scope="entitlements"))["access_token"]
+        return (await self.token(self.basic, grant_type="client_credentials", scope="entitlements"))[
+            "access_token"
+        ]
 
-    async def _token(self, **fields: str) -> dict[str, str]:
+    async def token(self, proof: dict[str, str], **fields: str) -> dict[str, str]:
+        """Ask the service's token endpoint."""
         async with httpx.AsyncClient() as http:
-            answer = await http.post(
-                f"http://127.0.0.1:{self.port}/oauth/token", data=fields, headers=self.basic
-            )
+            answer = await http.post(f"http://127.0.0.1:{self.port}/oauth/token", data=fields, headers=proof)
         answer.raise_for_status()
         told: dict[str, str] = answer.json()
         return told
+
+
+def _basic(client: Client, secret: str) -> dict[str, str]:
+    pair = f"{quote(client.client_id, safe='')}:{quote(secret, safe='')}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
 def handle(number: int) -> str:
@@ -129,7 +142,11 @@ async def founded(variables: dict[str, str], members: int) -> AsyncIterator[Coop
             client, secret = await clients.register(
                 work, name="Lagoon", network_id=network.id, redirect_uris=[CALLBACK]
             )
-        made = Cooperative(settings, units, client, secret or "")
+            signing, signing_secret = await clients.register(
+                work, name="Lagoon's gateway", network_id=network.id, redirect_uris=[CALLBACK]
+            )
+            signing.access_token_format = JWT_FORMAT
+        made = Cooperative(settings, units, client, secret or "", signing, signing_secret or "")
         for first in range(0, members, AT_ONCE):
             await _join(made, network.id, range(first, min(first + AT_ONCE, members)))
         await analyse(units)

@@ -21,6 +21,7 @@ class Goal:
 
 GOALS = (
     Goal("client-credentials", NODE, 1.0),
+    Goal("client-credentials-jwt", NODE, 1.2),
     Goal("refresh", NODE, 2.0),
     Goal("introspection", NODE, 1.4),
     Goal("client-credentials", DJANGO, 8.0),

@@ -14,6 +14,8 @@ TOKENS = 100
 CODES = 1500
 CLIENT_ID = "lagoon"
 CLIENT_SECRET = "a-secret-of-the-network-drawn-at-random"  # noqa: S105 - of a database that lives for minutes
+RESOURCE = "https://api.lagoon.example"
+"""Tokens for it are JWTs, where a server decides by what is asked for."""
 PATIENCE = 120
 
 
@@ -51,6 +53,11 @@ async def _client_credentials(server: Comparator, target: str) -> Load:
     return Load((form(target, fields, basic(server.service_id)),))
 
 
+async def _client_credentials_jwt(server: Comparator, target: str) -> Load:
+    fields = {"grant_type": "client_credentials", "scope": "entitlements", "resource": RESOURCE}
+    return Load((form(target, fields, basic(server.service_id)),))
+
+
 async def _code_exchange(server: Comparator, target: str) -> Load:
     known = {"grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
     codes = await server.fresh("AuthorizationCode", CODES)
@@ -79,6 +86,7 @@ def basic(client_id: str = CLIENT_ID) -> dict[str, str]:
 
 _LOADS: dict[str, Callable[[Comparator, str], Awaitable[Load]]] = {
     "client-credentials": _client_credentials,
+    "client-credentials-jwt": _client_credentials_jwt,
     "code-exchange": _code_exchange,
     "refresh": _refresh,
     "introspection": _introspection,

@@ -10,12 +10,13 @@ from pathlib import Path
 import anyio
 
 from benchmarks import contenders, processes
-from benchmarks.against import CLIENT_ID, CLIENT_SECRET, Comparator
+from benchmarks.against import CLIENT_ID, CLIENT_SECRET, RESOURCE, Comparator
 from benchmarks.cooperative import CALLBACK, CHALLENGE, SCOPE
 
 FOLDER = Path(__file__).parent / "node-oidc-provider"
 ENDPOINTS = {
     "client-credentials": "/token",
+    "client-credentials-jwt": "/token",
     "code-exchange": "/token",
     "refresh": "/token",
     "introspection": "/token/introspection",
@@ -38,6 +39,7 @@ async def running(server: str, members: int) -> AsyncIterator[Comparator]:
         "SEED_PORT": str(seed),
         "CLIENT_ID": CLIENT_ID,
         "CLIENT_SECRET": CLIENT_SECRET,
+        "RESOURCE": RESOURCE,
         "REDIRECT_URI": CALLBACK,
         "SCOPE": SCOPE,
         "CODE_CHALLENGE": CHALLENGE,

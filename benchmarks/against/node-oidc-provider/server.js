@@ -10,7 +10,7 @@ import { Provider } from "oidc-provider";
 
 import { Adapter, member, pool, prepareTables } from "./adapter.js";
 
-const { PORT, SEED_PORT, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, CODE_CHALLENGE, MEMBERS } = process.env;
+const { PORT, SEED_PORT, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, SCOPE, CODE_CHALLENGE, MEMBERS, RESOURCE } = process.env;
 
 await prepareTables();
 const people = Array.from({ length: Number(MEMBERS) }, () => randomUUID());
@@ -45,6 +45,16 @@ const provider = new Provider(`http://127.0.0.1:${PORT}`, {
         if (token.accountId) Object.assign(ctx.body, standing(await member(token.accountId)));
         return true;
       },
+    },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: () => ({
+        scope: "entitlements",
+        audience: RESOURCE,
+        accessTokenFormat: "jwt",
+        accessTokenTTL: 300,
+        jwt: { sign: { alg: "ES256" } },
+      }),
     },
     revocation: { enabled: true },
   },
