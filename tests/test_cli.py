@@ -119,9 +119,10 @@ def test_a_network_is_told_what_its_software_needs(mine: str) -> None:
     added = coop("network", "add", "mastodon", "https://social.example", "--data", mine)
 
     assert added.returncode == 0, added.stderr
-    assert "https://members.example/.well-known/openid-configuration" in added.stdout
+    assert "OIDC_ISSUER=https://members.example" in added.stdout
+    assert "version 1 signed" in added.stdout
     assert "https://social.example/auth/auth/openid_connect/callback" in added.stdout
-    assert "client_secret" in added.stdout
+    assert "OIDC_CLIENT_SECRET=coop_cs_" in added.stdout
     listed = json.loads(coop("network", "list", "--json", "--data", mine).stdout)
     assert [network["origin"] for network in listed] == ["https://social.example"]
 
@@ -181,6 +182,58 @@ def children(pid: int) -> list[int]:
     """Return the processes that serve, and not the one that counts what they share."""
     started = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     return [int(child) for child in started if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def test_an_unknown_kind_of_network_is_told_which_there_are(mine: str) -> None:
+    refused = coop("network", "add", "mastadon", "https://social.example", "--data", mine)
+
+    assert refused.returncode == 1
+    assert "Did you mean mastodon?" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    added = coop(
+        "network", "add", "pixelfed", "https://pix.example", "--callback", "/oidc/back", "--data", mine
+    )
+    assert "https://pix.example/oidc/back" in added.stdout
+
+
+def test_a_network_is_shown_again_without_its_secret(mine: str) -> None:
+    added = json.loads(
+        coop("network", "add", "synapse", "https://m.example", "--json", "--data", mine).stdout
+    )
+    slug = added["network"]
+
+    shown = coop("network", "show", slug, "--data", mine)
+    rotated = json.loads(coop("network", "rotate-secret", slug, "--json", "--data", mine).stdout)
+
+    assert added["client_secret"] in added["configuration"]
+    assert added["client_secret"] not in shown.stdout
+    assert added["client_id"] in shown.stdout
+    assert rotated["client_secret"] != added["client_secret"]
+
+
+def test_a_network_is_suspended_with_a_reason_only(mine: str) -> None:
+    slug = json.loads(
+        coop("network", "add", "own", "https://meadow.example", "--json", "--data", mine).stdout
+    )["network"]
+
+    without = coop("network", "suspend", slug, "--data", mine)
+    done = coop("network", "suspend", slug, "--reason", "Sold addresses", "--data", mine)
+    closed = coop("network", "gate", slug, "members", "--reason", "Members only", "--data", mine)
+    signed = coop("network", "sign", slug, "--data", mine)
+
+    assert without.returncode == 2
+    assert (done.returncode, closed.returncode, signed.returncode) == (0, 0, 0)
+    assert json.loads(coop("network", "list", "--json", "--data", mine).stdout) == []
+    assert json.loads(coop("network", "show", slug, "--json", "--data", mine).stdout)["state"] == "suspended"
+    assert coop("network", "reinstate", slug, "--reason", "Mended", "--data", mine).returncode == 0
+
+
+def test_a_recipe_can_be_read_before_there_is_a_cooperative() -> None:
+    kinds = coop("network", "recipe")
+    told = coop("network", "recipe", "nextcloud")
+
+    assert "mastodon" in kinds.stdout
+    assert "occ user_oidc:provider" in told.stdout
 
 
 def test_the_clock_of_a_real_cooperative_stands_firm(founded: Path) -> None:

@@ -6,16 +6,16 @@ import secrets
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, String
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, LargeBinary, String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.authorization import client_keys, redirects, scopes, signing
 from coop.database import Base
-from coop.errors import Invalid, NotFound
+from coop.errors import Invalid, NotFound, Refused
 from coop.fetching import check_url
 from coop.networks import networks
 from coop.settings import Settings
@@ -23,6 +23,9 @@ from coop.unit_of_work import UnitOfWork, new_id
 
 SECRET_PREFIX = "coop_cs_"  # noqa: S105 - by which leaked secrets are found
 LONGEST_NAME = 80
+
+SECRET_OVERLAP = timedelta(hours=24)
+"""How long the secret before a rotation still proves its client, so that software is changed in peace."""
 
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS = ("none", *SECRET_METHODS, "private_key_jwt")
@@ -36,6 +39,12 @@ class BadClientMetadata(Invalid):
     """What the client says of itself does not fit together."""
 
     code = "invalid_client_metadata"
+
+
+class NoSecret(Refused):
+    """That client proves itself by keys of its own or not at all; it has no secret to change."""
+
+    code = "no_client_secret"
 
 
 class NoClient(NotFound):
@@ -87,6 +96,8 @@ class Client(Base):
     requires_pkce: Mapped[bool] = mapped_column(default=True)
     """A steward may waive it for one confidential client whose software cannot; a challenge that was sent always binds."""
     requires_nonce: Mapped[bool] = mapped_column(default=False)
+    members_only: Mapped[bool] = mapped_column(default=False)
+    """For software that cannot gate by itself: nobody but members are sent back with a code."""
     access_token_format: Mapped[str] = mapped_column(String(8), default="opaque")
     backchannel_logout_uri: Mapped[str | None] = mapped_column(String(500), default=None)
     backchannel_logout_session_required: Mapped[bool] = mapped_column(default=False)
@@ -102,9 +113,15 @@ class Client(Base):
         """The public identifier, in its one spelling."""
         return str(self.id)
 
-    def proves(self, secret: str) -> bool:
-        """Tell whether `secret` is this client's."""
-        return self.secret_digest is not None and hmac.compare_digest(digest(secret), self.secret_digest)
+    def proves(self, secret: str, wall: datetime | None = None) -> bool:
+        """Tell whether `secret` is this client's; at `wall`, the one before a rotation may still be."""
+        given, accepted = digest(secret), self.secret_digest is not None
+        current = hmac.compare_digest(given, self.secret_digest or b"")
+        previous = hmac.compare_digest(given, self.previous_secret_digest or b"")
+        overlaps = (
+            self.previous_secret_until is not None and wall is not None and wall < self.previous_secret_until
+        )
+        return accepted and (current or (previous and overlaps))
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Tell whether the client may use a grant; the name is the one that Authlib calls."""
@@ -242,6 +259,26 @@ async def find(work: UnitOfWork, client_id: str | None) -> Client | None:
     """Return the client with this public identifier, if there is one."""
     key = key_of(client_id)
     return None if key is None else await work.session.get(Client, key)
+
+
+async def rotate_secret(work: UnitOfWork, client: Client) -> str:
+    """Give a client a new secret and return it, which nobody will see again; for a day, the old one proves it, too."""
+    if client.secret_digest is None:
+        raise NoSecret
+    secret = SECRET_PREFIX + secrets.token_urlsafe(32)
+    # Guarded by the secret that was read, so that of two rotations at once one is told to come again.
+    rotated = await work.session.execute(
+        update(Client)
+        .where(Client.id == client.id, Client.secret_digest == client.secret_digest)
+        .values(
+            secret_digest=digest(secret),
+            previous_secret_digest=client.secret_digest,
+            previous_secret_until=work.wall + SECRET_OVERLAP,
+        )
+    )
+    if not rotated.rowcount:  # type: ignore[attr-defined]  # an UPDATE answers with a CursorResult
+        raise Refused("Somebody else has just changed that secret; look at the client again.")
+    return secret
 
 
 def key_of(client_id: str | None) -> UUID | None:

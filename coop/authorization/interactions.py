@@ -76,11 +76,13 @@ async def _step_of_visitor(
 ) -> Step:
     made = _read(work, request, marker)
     fresh = made is not None and made.former != str(visit.session_id)
-    if "create" in request.prompt:
+    if "create" in request.prompt or request.client.members_only:
         # Joining leads through the dues, once: whoever decided there comes back, member or not.
         entitled = await entitlements.of(work, visit.account_id)
         if entitled.membership == "none" and not (made and made.asked_for_dues):
             return Step.DUES
+        if entitled.membership == "none" and request.client.members_only:
+            raise request.denied("access_denied", "This network is for members of the cooperative.")
     if not fresh and ("login" in request.prompt or _is_stale(work, request, visit)):
         return Step.SIGN_IN
     if not await _is_expected(work, request, visit):

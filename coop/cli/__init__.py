@@ -20,8 +20,8 @@ COMMANDS = {
     "doctor": "Look for what is wrong or missing, and say what to do.",
     "clock": "Show or move the demo's clock.",
     "books": "Check and export the books.",
-    "network": "Register networks.",
     "keys": "List and rotate the keys that sign.",
+    "network": "Plug networks in, and see to them.",
     "role": "Give the first roles while the founding phase runs.",
     "member": "Look up one member's standing.",
 }

@@ -98,9 +98,12 @@ async def register(
         async with work.session.begin_nested():
             work.session.add(network)
     except IntegrityError as error:
-        # PostgreSQL names the constraint, SQLite the column; both contain the word.
+        # Whoever registers again has both in common with the first time; engines differ in which of them they name.
+        taken = select(Network.id).where(Network.origin == address)
         raise (
-            SlugTaken(field="slug") if "slug" in str(error.orig) else OriginTaken(field="origin")
+            SlugTaken(field="slug")
+            if await work.session.scalar(taken) is None
+            else OriginTaken(field="origin")
         ) from error
     await covenant.sign(work, network.id)
     return network
