@@ -65,6 +65,8 @@ class Answer:
 
     status: int
     body: bytes = b""
+    location: str = ""
+    """Where a redirect would lead; it is never followed."""
 
 
 def check_url(url: str, settings: Settings, *, field: str = "url") -> str:
@@ -129,7 +131,7 @@ class Fetcher:
                 method, url, data=body or None, headers=headers, allow_redirects=False
             ) as response:
                 read = await _read(response, most) if most else b""
-                return Answer(response.status, read)
+                return Answer(response.status, read, response.headers.get("Location", ""))
         except TargetRefused:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

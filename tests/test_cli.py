@@ -228,6 +228,16 @@ def test_a_network_is_suspended_with_a_reason_only(mine: str) -> None:
     assert coop("network", "reinstate", slug, "--reason", "Mended", "--data", mine).returncode == 0
 
 
+def test_the_doctor_looks_at_each_network(mine: str) -> None:
+    coop("network", "add", "own", "https://meadow.example", "--data", mine)
+
+    examined = coop("doctor", "--offline", "--json", "--data", mine)
+
+    found = {finding["what"]: finding["state"] for finding in json.loads(examined.stdout)}
+    assert found["network meadow-example: covenant"] == "good"
+    assert found["network meadow-example: sign-ins"] == "warning"
+
+
 def test_a_recipe_can_be_read_before_there_is_a_cooperative() -> None:
     kinds = coop("network", "recipe")
     told = coop("network", "recipe", "nextcloud")

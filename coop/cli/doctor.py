@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from coop import policies, schema
 from coop.authorization import rotation
+from coop.authorization import probing
 from coop.cli.configuration import data_option, print_json, require_database, run, settings_of, units_of
 from coop.errors import CoopError
 from coop.outbox import OutboxMessage, Scheduled
@@ -33,15 +34,16 @@ class Finding:
 
 @click.command()
 @data_option
+@click.option("--offline", is_flag=True, help="Call no network.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(data: Path | None, *, as_json: bool) -> None:
+def doctor(data: Path | None, *, offline: bool, as_json: bool) -> None:
     """Look for what is wrong or missing, and say what to do; exit code 1 if something is bad."""
     findings: list[Finding] = []
 
     async def examine() -> None:
         settings = settings_of(data)
         findings.extend(look_at_settings(settings))
-        findings.extend([finding async for finding in look_at_database(settings)])
+        findings.extend([finding async for finding in look_at_database(settings, offline=offline)])
 
     try:
         run(examine())
@@ -98,7 +100,7 @@ def look_at_settings(settings: Settings) -> list[Finding]:
     return found
 
 
-async def look_at_database(settings: Settings) -> AsyncIterator[Finding]:
+async def look_at_database(settings: Settings, *, offline: bool = False) -> AsyncIterator[Finding]:
     """Say whether the database can be reached, is of this version, and is being worked on."""
     require_database(settings)
     units = units_of(settings)
@@ -109,6 +111,8 @@ async def look_at_database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("database", "good")
         async for finding in look_inside(units):
             yield finding
+        for probed in await probing.probe(units, offline=offline):
+            yield Finding(f"network {probed.slug}: {probed.what}", probed.state, probed.do)
     except (SQLAlchemyError, OSError) as error:
         yield Finding("database", "bad", f"cannot be used ({type(error).__name__}); check database_url")
     finally:
