@@ -113,15 +113,9 @@ class Client(Base):
         """The public identifier, in its one spelling."""
         return str(self.id)
 
-    def proves(self, secret: str, wall: datetime | None = None) -> bool:
-        """Tell whether `secret` is this client's; at `wall`, the one before a rotation may still be."""
-        given, accepted = digest(secret), self.secret_digest is not None
-        current = hmac.compare_digest(given, self.secret_digest or b"")
-        previous = hmac.compare_digest(given, self.previous_secret_digest or b"")
-        overlaps = (
-            self.previous_secret_until is not None and wall is not None and wall < self.previous_secret_until
-        )
-        return accepted and (current or (previous and overlaps))
+    def proves(self, secret: str) -> bool:
+        """Tell whether `secret` is this client's."""
+        return self.secret_digest is not None and hmac.compare_digest(digest(secret), self.secret_digest)
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Tell whether the client may use a grant; the name is the one that Authlib calls."""
@@ -265,7 +259,7 @@ async def rotate_secret(work: UnitOfWork, client: Client) -> str:
     """Give a client a new secret and return it, which nobody will see again; for a day, the old one proves it, too."""
     if client.secret_digest is None:
         raise NoSecret
-    secret = SECRET_PREFIX + secrets.token_urlsafe(32)
+    secret = new_secret()
     # Guarded by the secret that was read, so that of two rotations at once one is told to come again.
     rotated = await work.session.execute(
         update(Client)

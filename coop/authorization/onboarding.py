@@ -62,7 +62,8 @@ async def onboard(
         id_token_algorithm=recipe.id_token_algorithm,
         profile_in_id_token=recipe.profile_in_id_token,
     )
-    client.requires_pkce, client.requires_nonce = recipe.requires_pkce, recipe.requires_nonce
+    if not recipe.requires_pkce:
+        clients.waive_pkce(client, requires_nonce=recipe.requires_nonce)
     if recipe.backchannel_logout is not None:
         client.backchannel_logout_uri = _at(network, recipe.backchannel_logout)
         # Without the session, software could only end every session of its account, and some will not.
