@@ -16,7 +16,7 @@ from api.dependencies import Viewer
 from api.errors import framework_refusals, status_of_kind
 from api.pages.rendering import page
 from api.v1.document import document
-from coop.authorization.scopes import OF_SERVICES
+from coop.authorization.scopes import ENTITLEMENTS
 from coop.errors import CoopError
 from coop.networks import payloads
 from coop.settings import Settings
@@ -38,7 +38,8 @@ class Operation:
     path: str
     summary: str
     description: str
-    for_networks: bool
+    scope: str | None
+    """What its token must be for, if it needs one."""
     fields: tuple[Field, ...]
     call: str
     answer: str
@@ -76,7 +77,7 @@ async def api(
         request,
         operations=operations(settings.issuer),
         webhooks=webhooks(settings.issuer),
-        scopes=OF_SERVICES,
+        scopes=[ENTITLEMENTS],
     )
 
 
@@ -167,14 +168,15 @@ _TEXTS = {
 def _operation(
     issuer: str, path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]
 ) -> Operation:
-    answered = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    done = next(status for status in operation["responses"] if status.startswith("2"))
+    answered = operation["responses"][done]["content"]["application/json"]["schema"]
     asked = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    for_networks = "security" in operation
+    (scope,) = next(iter(operation["security"][0].values())) if "security" in operation else (None,)
     filled = path
     for parameter in operation.get("parameters", ()):
         filled = filled.replace(f"{{{parameter['name']}}}", str(example(parameter["schema"], schemas)))
     lines = [f"curl {issuer}{filled}"]
-    if for_networks:
+    if scope:
         lines.append("-H 'Authorization: Bearer ACCESS_TOKEN'")
     if asked:
         lines.append(f"--json '{json.dumps(example(asked, schemas))}'")
@@ -184,14 +186,14 @@ def _operation(
         path=path,
         summary=operation["summary"],
         description=operation.get("description", ""),
-        for_networks=for_networks,
+        scope=scope,
         fields=tuple(_fields(answered, schemas)),
         call=" \\\n  ".join(lines),
         answer=_pretty(example(answered, schemas)),
         responses=tuple(
             (status, response["description"])
             for status, response in sorted(operation["responses"].items())
-            if status != "200"
+            if status != done
         ),
     )
 

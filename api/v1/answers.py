@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from coop.authorization import recipes
 from coop.policies import Document
 
 MOST_SUBJECTS = 1_000
@@ -78,6 +79,82 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
     """The networks of the cooperative, by name."""
 
     networks: tuple[NetworkAnswer, ...]
+
+
+_HOST = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_PORT = r"(?::[1-9][0-9]{0,3})?"
+
+
+class NewNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network that is to be plugged in."""
+
+    kind: Annotated[
+        str,
+        Meta(
+            description="Its software; `own` with a `callback` for any that has no recipe.",
+            extra_json_schema={"enum": list(recipes.KINDS)},
+        ),
+    ]
+    name: Annotated[
+        str,
+        Meta(
+            description="What people call it.",
+            # Every letter and digit of any script, and a little punctuation.
+            pattern=r"^\w[\w .,'&()+-]{0,79}$",
+            examples=["Blue Lagoon"],
+        ),
+    ]
+    slug: Annotated[
+        str,
+        Meta(
+            description="Its short name, in addresses and commands.",
+            pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$",
+            examples=["blue-lagoon"],
+        ),
+    ]
+    origin: Annotated[
+        str,
+        Meta(
+            description="Where it lives; it can be plugged in once.",
+            pattern=f"^https://{_HOST}{_PORT}$",
+            max_length=255,
+            examples=["https://social.example"],
+        ),
+    ]
+    callback: Annotated[
+        Annotated[str, Meta(pattern=r"^/[A-Za-z0-9._~/?=&%:@+-]*$", max_length=200)] | None,
+        Meta(description="The path at which it receives people back, where the kind does not say."),
+    ] = None
+    webhook: Annotated[
+        Annotated[str, Meta(pattern=f"^https://{_HOST}{_PORT}/[A-Za-z0-9._~/-]*$", max_length=400)] | None,
+        Meta(description="Where it wants to be told when a membership begins or ends."),
+    ] = None
+    members_only: Annotated[
+        bool, Meta(description="Whether nobody but members are sent back to it, signed in.")
+    ] = False
+
+
+class PluggedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A network that was plugged in. Its secrets are told this once."""
+
+    network: NetworkAnswer
+    issuer: Annotated[str, Meta(examples=["https://members.example"])]
+    client_id: UUID
+    client_secret: Annotated[str, Meta(examples=["coop_cs_SHOWN-ONCE"])]
+    auth_method: Annotated[
+        Literal["client_secret_basic", "client_secret_post"],
+        Meta(description="How its software proves itself at the token endpoint."),
+    ]
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    backchannel_logout_uri: str | None
+    scope: str
+    webhook_secret: Annotated[
+        str | None, Meta(description="By which it verifies what it is told, if it wants to be told.")
+    ]
+    configuration: Annotated[
+        str, Meta(description="What its software must be told, ready to paste: Markdown with fenced blocks.")
+    ]
 
 
 class PolicyAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ from litestar.handlers import BaseRouteHandler
 
 from api.dependencies import AnyRequest
 from coop.authorization import presented, scopes
+from coop.authorization.facts import KnownClient
 from coop.errors import NotAllowed, NotSignedIn
 from coop.unit_of_work import Units
 
-SCOPE = "entitlements"
 _LONGEST_TOKEN = 4000
 
 Connection = ASGIConnection[BaseRouteHandler, object, object, State]
@@ -30,7 +30,7 @@ class BadToken(NotSignedIn):
 
 
 class WrongScope(NotAllowed):
-    """Only a network's client may ask this, with a token that it got by client_credentials for the scope entitlements."""
+    """Only a client in its own name may ask this: a network's for entitlements, one that a steward chose for networks."""
 
     code = "insufficient_scope"
 
@@ -38,6 +38,20 @@ class WrongScope(NotAllowed):
 async def network_only(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let networks pass that act in their own name, and remember which; a member's token does not open this door."""
     del handler
+    client = await _acting(connection, scopes.ENTITLEMENTS)
+    if client.network_id is None:
+        raise WrongScope
+    connection.state["network_id"] = client.network_id
+
+
+async def registrar_only(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let a client pass to which a steward entrusted plugging networks in, and remember which."""
+    del handler
+    connection.state["registrar"] = (await _acting(connection, scopes.NETWORKS)).id
+
+
+async def _acting(connection: Connection, scope: str) -> KnownClient:
+    """Return the client that acts in its own name with a token for `scope`."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
@@ -50,10 +64,9 @@ async def network_only(connection: Connection, handler: BaseRouteHandler) -> Non
     access = facts.living_access(line.wall)
     if access is None or facts.client is None:
         raise BadToken
-    network_id = facts.client.network_id
-    if network_id is None or access.grant_id is not None or SCOPE not in scopes.words(access.scope):
+    if access.grant_id is not None or scope not in scopes.words(access.scope):
         raise WrongScope
-    connection.state["network_id"] = network_id
+    return facts.client
 
 
 def asking_network(request: AnyRequest) -> UUID:

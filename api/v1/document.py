@@ -11,8 +11,8 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme, Server, Tag
 
 from api.errors import Problem
-from api.v1 import answers, entitlements, public
-from api.v1.bearer import SCOPE
+from api.v1 import answers, entitlements, networks, public
+from coop.authorization.scopes import ENTITLEMENTS, NETWORKS
 from coop.policies import KINDS
 from coop.settings import Settings
 
@@ -23,6 +23,8 @@ _STRUCTS = (
     answers.Batch,
     answers.BatchAnswer,
     answers.Directory,
+    answers.NewNetwork,
+    answers.PluggedIn,
     answers.Law,
     answers.MotionAnswer,
     answers.Motions,
@@ -32,6 +34,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "kind": {"enum": list(KINDS)},
     "motion_id": {"type": "string", "format": "uuid"},
 }
+_ALWAYS_WHOLE = ("getEntitlements", "registerNetwork")
 _DESCRIPTION = """\
 What networks ask the cooperative, and what everybody may read of it. Refusals are problem documents (RFC 9457) with a
 stable `code`. Login is OpenID Connect: see `/.well-known/openid-configuration`.
@@ -43,15 +46,19 @@ def document(issuer: str) -> dict[str, Any]:
     """Return the document for the service at `issuer`."""
     network_token = SecurityScheme(
         type="oauth2",
-        description="An access token of the network's own client, for the scope `entitlements`.",
+        description="An access token that a client got in its own name: a network's own for `entitlements`.",
         flows=OAuthFlows(
             client_credentials=OAuthFlow(
-                token_url=f"{issuer}/oauth/token", scopes={SCOPE: "Ask whether people are members."}
+                token_url=f"{issuer}/oauth/token",
+                scopes={
+                    ENTITLEMENTS: "Ask whether people are members.",
+                    NETWORKS: "Plug networks in; only `coop client add` gives it.",
+                },
             )
         ),
     )
     described = Litestar(
-        [Router("/v1", route_handlers=[*entitlements.routes, *public.routes])],
+        [Router("/v1", route_handlers=[*entitlements.routes, *networks.routes, *public.routes])],
         dependencies={"units": Provide(lambda: None, sync_to_thread=False)},
         openapi_config=OpenAPIConfig(
             title="coop",
@@ -60,6 +67,7 @@ def document(issuer: str) -> dict[str, Any]:
             servers=[Server(url=issuer)],
             tags=[
                 Tag(name="Entitlements", description="For networks, with a token of their own."),
+                Tag(name="Networks", description="For whoever plugs networks in, with a token for that."),
                 Tag(name="Public record", description="For everybody, without a token."),
             ],
             components=Components(security_schemes={"networkToken": network_token}),
@@ -82,7 +90,7 @@ def _complete(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     if "401" in responses:
         responses["401"]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}}
-    if operation["operationId"] != "getEntitlements":
+    if operation["operationId"] not in _ALWAYS_WHOLE:
         responses["200"]["headers"] = {"ETag": {"schema": {"type": "string"}, "required": True}}
         responses["304"] = {"description": "The copy that `If-None-Match` names is still true."}
 

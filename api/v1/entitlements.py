@@ -12,8 +12,9 @@ from litestar.params import FromPath, JSONBody
 from api.dependencies import AnyRequest
 from api.v1 import conditional
 from api.v1.answers import Batch, BatchAnswer, EntitlementAnswer, SubjectText
-from api.v1.bearer import SCOPE, asking_network, network_only
+from api.v1.bearer import asking_network, network_only
 from api.v1.problems import problems
+from coop.authorization.scopes import ENTITLEMENTS
 from coop.errors import Invalid
 from coop.membership import entitlements
 from coop.membership.entitlements import Entitlement
@@ -23,7 +24,7 @@ from coop.unit_of_work import UnitOfWork, Units
 CACHE = "private, max-age=5"
 """Seconds by which an answer may lag; a lapsed member is refused well within a minute."""
 
-_SECURITY = [{"networkToken": [SCOPE]}]
+_SECURITY = [{"networkToken": [ENTITLEMENTS]}]
 _REFUSALS = problems(
     HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 )

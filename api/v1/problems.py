@@ -10,8 +10,9 @@ MEDIA_TYPE = "application/problem+json"
 _WHY = {
     HTTPStatus.BAD_REQUEST: "The request could not be understood.",
     HTTPStatus.UNAUTHORIZED: "No access token, or one that is unknown, expired or revoked.",
-    HTTPStatus.FORBIDDEN: "The token is not of a network acting in its own name with the scope `entitlements`.",
+    HTTPStatus.FORBIDDEN: "The token is not of a client that acts in its own name with the scope that this asks for.",
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.CONFLICT: "What was asked for exists already.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than any honest request.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The service cannot answer right now; see Retry-After.",
 }

@@ -19,6 +19,7 @@ def metadata(settings: Settings) -> dict[str, object]:
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "scopes_supported": list(scopes.KNOWN),
+        "scopes_supported": list(scopes.OPEN),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(clients.GRANT_TYPES),

@@ -38,6 +38,7 @@ async def onboard(
     kind: str,
     name: str,
     origin: str,
+    slug: str | None = None,
     callback: str | None = None,
     webhook: str | None = None,
     by: UUID | None = None,
@@ -49,7 +50,7 @@ async def onboard(
     does it, and nobody means the operator at the command line.
     """
     recipe = recipes.find(kind, callback=callback)
-    network = await networks.register(work, kind=kind, name=name, origin=origin)
+    network = await networks.register(work, kind=kind, name=name, origin=origin, slug=slug)
     # Registering has signed it; this only asks which version that was.
     covenant_version = await covenant.sign(work, network.id)
     client, secret = await clients.register(

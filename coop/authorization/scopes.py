@@ -10,14 +10,20 @@ PROFILE = "profile"
 OF_PEOPLE = (OPENID, PROFILE, EMAIL, "groups", "membership", OFFLINE)
 """What a person can grant. Membership and groups come with every sign-in; their scopes are for software that asks."""
 
-OF_SERVICES = ("entitlements",)
-"""What a network may do in its own name, by client credentials."""
+ENTITLEMENTS = "entitlements"
+NETWORKS = "networks"
+
+OF_SERVICES = (ENTITLEMENTS, NETWORKS)
+"""What a client may do in its own name, by client credentials."""
 
 CLAIMS = {PROFILE: ("preferred_username", "name"), EMAIL: ("email", "email_verified")}
 """The claims of a person that a scope opens; all others come with every sign-in."""
 
 KNOWN = (*OF_PEOPLE, *OF_SERVICES)
-DEFAULT = " ".join(KNOWN)
+OPEN = (*OF_PEOPLE, ENTITLEMENTS)
+"""What any client may be registered for; the rest is entrusted to one by a steward's command."""
+
+DEFAULT = " ".join(OPEN)
 
 
 def words(text: str | None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "books": "Check and export the books.",
     "keys": "List and rotate the keys that sign.",
     "network": "Plug networks in, and see to them.",
+    "client": "Let programs of the cooperative's own act in their own name.",
     "role": "Give the first roles while the founding phase runs.",
     "member": "Look up one member's standing.",
 }

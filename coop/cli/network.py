@@ -43,6 +43,7 @@ network.add_command(admin)
 @click.argument("url")
 @data_option
 @click.option("--name", help="What people call the network; its host unless given.")
+@click.option("--slug", help="Its short name in addresses and commands; made from the name unless given.")
 @click.option("--callback", help="The path at which it receives people back, where the kind does not say.")
 @click.option(
     "--webhook", help="Where the network wants to be told when a membership begins, changes or ends."
@@ -54,6 +55,7 @@ def add(
     url: str,
     data: Path | None,
     name: str | None,
+    slug: str | None,
     callback: str | None,
     webhook: str | None,
     *,
@@ -73,6 +75,7 @@ def add(
                 kind=kind,
                 name=name or urlsplit(url).hostname or url,
                 origin=url,
+                slug=slug,
                 callback=callback,
                 webhook=webhook,
             )

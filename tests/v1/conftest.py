@@ -69,6 +69,22 @@ async def lagoon(units: Units, client: httpx.AsyncClient) -> Lagoon:
     return await plugged_in(units, client)
 
 
+@pytest.fixture
+async def registrar(units: Units, client: httpx.AsyncClient) -> dict[str, str]:
+    """Give the header of a program that may plug networks in."""
+    async with units.open() as work:
+        await policies.found(work)
+        program, secret = await clients.register(
+            work, name="Registrar", redirect_uris=[], scope="", grant_types=["client_credentials"]
+        )
+        clients.entrust(program, "networks")
+    answer = await client.post(
+        "/oauth/token", data={"grant_type": "client_credentials"}, auth=(program.client_id, secret or "")
+    )
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
 @contextlib.asynccontextmanager
 async def serving(app: Litestar) -> AsyncIterator[str]:
     """Serve the application on a free loopback port, as in production, in this very loop."""

@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from schemathesis import Case, GenerationMode
 
+from coop.networks import networks
 from coop.unit_of_work import Units
 from tests.v1.conftest import Lagoon, member, serving
 
@@ -25,8 +26,13 @@ bounded = hypothesis_settings(
 )
 
 
-def examine(description: dict[str, object], origin: str, headers: dict[str, str]) -> int:
-    """Let schemathesis make requests from `description` and judge every answer; return how many it made."""
+def examine(
+    description: dict[str, object], origin: str, headers: dict[str, str], registrar: dict[str, str]
+) -> int:
+    """Let schemathesis make requests from `description` and judge every answer; return how many it made.
+
+    `headers` are of a network, and `registrar` those of whoever may plug networks in.
+    """
     made = 0
     schema = schemathesis.openapi.from_dict(description)
     for operation in schema.get_all_operations():
@@ -41,7 +47,10 @@ def examine(description: dict[str, object], origin: str, headers: dict[str, str]
             def judge(case: Case) -> None:
                 nonlocal made
                 made += 1
-                case.call_and_validate(base_url=origin, headers=headers)
+                plugs_in = case.operation.method.upper() == "POST" and case.operation.path.endswith(
+                    "/networks"
+                )
+                case.call_and_validate(base_url=origin, headers=registrar if plugs_in else headers)
 
             judge()
     return made
@@ -49,15 +58,18 @@ def examine(description: dict[str, object], origin: str, headers: dict[str, str]
 
 @pytest.mark.filterwarnings("default")
 async def test_the_document_is_true(
-    app: Litestar, client: httpx.AsyncClient, units: Units, lagoon: Lagoon
+    app: Litestar, client: httpx.AsyncClient, units: Units, lagoon: Lagoon, registrar: dict[str, str]
 ) -> None:
     await member(units, lagoon.network_id, "robin")
     description = (await client.get("/v1/openapi.json")).json()
 
     async with serving(app) as origin:
-        made = await anyio.to_thread.run_sync(examine, description, origin, lagoon.headers)
+        made = await anyio.to_thread.run_sync(examine, description, origin, lagoon.headers, registrar)
 
     assert made > EXAMPLES
+    async with units.read() as work:
+        # Those that should be plugged in were.
+        assert len(await networks.directory(work)) > 2
 
 
 async def test_the_document_is_openapi_3_1_with_an_id_and_refusals_for_each_operation(
