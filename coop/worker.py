@@ -231,13 +231,16 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         units,
         mailer,
         jobs=jobs,
-        handlers={
-            event: (handler,)
-            for event, handler in (announcements.handlers | recovery.handlers | ending.handlers).items()
-        },
+        handlers=together(announcements.handlers, recovery.handlers, ending.handlers),
         errands=(partial(deliver, units), partial(sign_out, units)),
         idle=0.3 if units.settings.demo else 0.5,
     )
+
+
+def together(*listeners: Mapping[type[Event], Handler]) -> dict[type[Event], tuple[Handler, ...]]:
+    """Return who hears of each event, in this order; several may."""
+    events = dict.fromkeys(event for listener in listeners for event in listener)
+    return {event: tuple(one[event] for one in listeners if event in one) for event in events}
 
 
 async def deliver(units: Units) -> int:

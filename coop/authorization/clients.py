@@ -98,6 +98,8 @@ class Client(Base):
     requires_nonce: Mapped[bool] = mapped_column(default=False)
     members_only: Mapped[bool] = mapped_column(default=False)
     """For software that cannot gate by itself: nobody but members are sent back with a code."""
+    ends_with_membership: Mapped[bool] = mapped_column(default=False)
+    """For software that looks at a membership at sign-in only: it is told to sign out whoever is no member any more."""
     access_token_format: Mapped[str] = mapped_column(String(8), default="opaque")
     backchannel_logout_uri: Mapped[str | None] = mapped_column(String(500), default=None)
     backchannel_logout_session_required: Mapped[bool] = mapped_column(default=False)

@@ -18,7 +18,6 @@ def metadata(settings: Settings) -> dict[str, object]:
         "end_session_endpoint": settings.url("/oauth/end-session"),
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
-        "scopes_supported": list(scopes.KNOWN),
         "scopes_supported": list(scopes.OPEN),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

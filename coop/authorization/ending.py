@@ -13,6 +13,7 @@ from coop.authorization import consents, grants, notices
 from coop.identity import sessions
 from coop.identity.accounts import AccountShut
 from coop.identity.sessions import CredentialsChanged, SessionEnded
+from coop.membership.events import MembershipEnded
 from coop.outbox import Event
 from coop.unit_of_work import UnitOfWork
 
@@ -44,6 +45,16 @@ async def of_account(work: UnitOfWork, account_id: UUID) -> None:
         await notices.of_client(work, client, account_id)
 
 
+async def of_membership(work: UnitOfWork, account_id: UUID) -> None:
+    """Have those networks sign somebody out who is no member any more that look at memberships at sign-in only.
+
+    What was granted stays, so that whoever joins again finds all as it was.
+    """
+    for client, _ in await consents.of_account(work, account_id):
+        if client.ends_with_membership or client.members_only:
+            await notices.of_client(work, client, account_id)
+
+
 async def session_ended(work: UnitOfWork, event: Event) -> None:
     """Listen to ended sessions."""
     if isinstance(event, SessionEnded):
@@ -62,8 +73,15 @@ async def account_shut(work: UnitOfWork, event: Event) -> None:
         await of_account(work, event.account_id)
 
 
+async def membership_ended(work: UnitOfWork, event: Event) -> None:
+    """Listen to memberships that end."""
+    if isinstance(event, MembershipEnded):
+        await of_membership(work, event.account_id)
+
+
 handlers: dict[type[Event], Callable[[UnitOfWork, Event], Awaitable[None]]] = {
     SessionEnded: session_ended,
     CredentialsChanged: credentials_changed,
     AccountShut: account_shut,
+    MembershipEnded: membership_ended,
 }

@@ -63,6 +63,7 @@ async def onboard(
         id_token_algorithm=recipe.id_token_algorithm,
         profile_in_id_token=recipe.profile_in_id_token,
     )
+    client.ends_with_membership = recipe.ends_with_membership
     if not recipe.requires_pkce:
         clients.waive_pkce(client, requires_nonce=recipe.requires_nonce)
     if recipe.backchannel_logout is not None:

@@ -12,8 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from coop import policies, schema
-from coop.authorization import rotation
-from coop.authorization import probing
+from coop.authorization import probing, rotation
 from coop.cli.configuration import data_option, print_json, require_database, run, settings_of, units_of
 from coop.errors import CoopError
 from coop.outbox import OutboxMessage, Scheduled

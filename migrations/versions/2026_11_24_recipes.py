@@ -1,17 +1,21 @@
-"""Clients whose software cannot gate by itself may be closed to all but members."""
+"""Clients closed to all but members, or told when a membership ends: what their software cannot find out by itself."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "recipes"
-down_revision = "assertions"
+down_revision = "logout"
+
+FLAGS = ("members_only", "ends_with_membership")
 
 
 def upgrade() -> None:
     with op.batch_alter_table("clients") as clients:
-        clients.add_column(sa.Column("members_only", sa.Boolean(), nullable=False, server_default=sa.false()))
+        for name in FLAGS:
+            clients.add_column(sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("clients") as clients:
-        clients.drop_column("members_only")
+        for name in FLAGS:
+            clients.drop_column(name)

@@ -60,6 +60,8 @@ class Recipe:
     requires_pkce: bool = True
     """Waived for software that cannot; a challenge that it sends after all binds."""
     requires_nonce: bool = False
+    ends_with_membership: bool = False
+    """It looks at memberships at sign-in only, so that it is told to sign people out whose membership ended."""
     gate: str
     """How it keeps out whoever is not a member, in one line."""
     lapse: str
@@ -107,6 +109,7 @@ _RECIPES = (
         backchannel_logout="/_synapse/client/oidc/backchannel_logout",
         id_token_algorithm="RS256",  # noqa: S106 - the name of an algorithm
         profile_in_id_token=True,
+        ends_with_membership=True,
         gate="attribute_requirements on the claim groups",
         lapse="within a minute, by back-channel logout",
     ),
@@ -117,6 +120,7 @@ _RECIPES = (
         backchannel_logout="/upstream/backchannel-logout/<<provider>>",
         id_token_algorithm="RS256",  # noqa: S106 - the name of an algorithm
         profile_in_id_token=True,
+        ends_with_membership=True,
         gate="a template that gives nobody but members a name, so that nobody else gets an account",
         lapse="within a minute, by back-channel logout",
     ),
@@ -130,6 +134,7 @@ _RECIPES = (
         auth_method="client_secret_post",
         id_token_algorithm="RS256",  # noqa: S106 - the name of an algorithm
         profile_in_id_token=True,
+        ends_with_membership=True,
         gate="login restricted to a group in the claim groups",
         lapse="within a minute, by back-channel logout",
     ),

@@ -1,21 +1,26 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 from litestar import Litestar
 
 from coop import policies
-from coop.authorization import onboarding
+from coop.authorization import backchannel, ending, onboarding
+from coop.fetching import Fetcher
 from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.unit_of_work import Units
+from coop.worker import Worker, together
 from tests import people
-from tests.conftest import ISSUER
+from tests.conftest import ISSUER, Postbox
 from tests.cooperative import found
+from tests.networks.receiver import listening
 from tests.networks.recipes.application import Application
 
 Plug = Callable[..., Awaitable[Application]]
+SignsOut = Callable[[Application], Awaitable[list[str]]]
 
 
 @pytest.fixture
@@ -58,6 +63,23 @@ class Person:
             term = await terms.current(work, self.account.id)
             assert term is not None
             await terms.end_early(work, term.id)
+
+
+@pytest.fixture
+async def signs_out(units: Units) -> SignsOut:
+    """Let the worker notice what ended, and return the logout tokens that an application is sent."""
+
+    async def carry_out(application: Application) -> list[str]:
+        async with listening() as receiver:
+            async with units.open() as work:
+                client = await onboarding.client_of(work, application.made.network.id)
+                client.backchannel_logout_uri = receiver.url
+            await Worker(units, Postbox(), handlers=together(ending.handlers)).drain()
+            async with Fetcher(units.settings) as fetcher:
+                await backchannel.tell_due(units, fetcher)
+        return [dict(parse_qsl(one.body.decode()))["logout_token"] for one in receiver.received]
+
+    return carry_out
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from coop.authorization import discovery
 from coop.settings import Settings
 from tests.networks.recipes.application import PKCE, VERIFIER, Application, Claims
 from tests.networks.recipes.configurations import blocks, yaml_of
-from tests.networks.recipes.conftest import Person, Plug
+from tests.networks.recipes.conftest import Person, Plug, SignsOut
 
 
 def provider_of(mas: Application) -> Claims:
@@ -98,3 +98,21 @@ async def test_mas_may_call_back_and_log_out_at_its_own_address_only(plug: Plug)
         mas.made.client.backchannel_logout_uri
         == f"https://mas.example/upstream/backchannel-logout/{provider}"
     )
+
+
+async def test_mas_is_told_to_sign_out_who_is_no_member_any_more(
+    plug: Plug, ada: Person, signs_out: SignsOut
+) -> None:
+    mas = await plug("mas")
+    await ada.joins()
+    claims = await sign_in(mas)
+    await ada.leaves()
+
+    (token,) = await signs_out(mas)
+
+    header, told = await mas.verified(token)
+    assert (told["iss"], told["aud"]) == (claims["iss"], claims["aud"])
+    assert told["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+    assert "nonce" not in told
+    assert header["alg"] == "RS256"
+    assert (told["sub"], told["sid"]) == (claims["sub"], claims["sid"])

@@ -9,7 +9,7 @@ from joserfc.jwk import KeySet
 
 from tests.networks.recipes.application import PKCE, VERIFIER, Application, Claims
 from tests.networks.recipes.configurations import blocks, command, options
-from tests.networks.recipes.conftest import Person, Plug
+from tests.networks.recipes.conftest import Person, Plug, SignsOut
 
 
 def settings_of(nextcloud: Application) -> dict[str, str]:
@@ -123,3 +123,22 @@ async def test_nextcloud_signs_people_out_and_has_them_back(plug: Plug, ada: Per
     )
 
     assert page.status_code == 200
+
+
+async def test_nextcloud_is_told_to_sign_out_who_is_no_member_any_more(
+    plug: Plug, ada: Person, signs_out: SignsOut
+) -> None:
+    nextcloud = await plug("nextcloud")
+    await ada.joins()
+    claims = (await sign_in(nextcloud))[0]
+    await ada.leaves()
+
+    (token,) = await signs_out(nextcloud)
+
+    _, told = await nextcloud.verified(token)
+    assert (told["iss"], told["aud"]) == (claims["iss"], claims["aud"])
+    assert told["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+    assert "nonce" not in told
+    # What it must find; `exp` is not among what the specification asked for at first.
+    assert {"iss", "aud", "iat", "exp", "jti", "events"} <= set(told)
+    assert (told["sub"], told["sid"]) == (claims["sub"], claims["sid"])

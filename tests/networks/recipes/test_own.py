@@ -6,7 +6,7 @@ import pytest
 
 from tests.networks.recipes.application import PKCE, VERIFIER, Application, Claims
 from tests.networks.recipes.configurations import blocks, env
-from tests.networks.recipes.conftest import Person, Plug
+from tests.networks.recipes.conftest import Person, Plug, SignsOut
 
 
 async def sign_in(own: Application, **more: str) -> Claims:
@@ -75,3 +75,14 @@ async def test_a_network_asks_for_its_own_members(plug: Plug, ada: Person) -> No
     )
 
     assert answer.json()["membership"] == "active"
+
+
+async def test_a_network_that_asks_for_itself_is_not_told_to_sign_out(
+    plug: Plug, ada: Person, signs_out: SignsOut
+) -> None:
+    own = await plug("own")
+    await ada.joins()
+    await sign_in(own)
+    await ada.leaves()
+
+    assert await signs_out(own) == []

@@ -11,7 +11,7 @@ from coop.authorization import discovery
 from coop.settings import Settings
 from tests.networks.recipes.application import PKCE, VERIFIER, Application, Claims
 from tests.networks.recipes.configurations import blocks, yaml_of
-from tests.networks.recipes.conftest import Person, Plug
+from tests.networks.recipes.conftest import Person, Plug, SignsOut
 
 
 def provider_of(synapse: Application) -> Claims:
@@ -117,3 +117,22 @@ async def test_synapse_lets_in_members_only(plug: Plug, ada: Person, *, member: 
 
     assert isinstance(claims["groups"], list)
     assert lets_in(synapse, claims) is member
+
+
+async def test_synapse_is_told_to_sign_out_who_is_no_member_any_more(
+    plug: Plug, ada: Person, signs_out: SignsOut
+) -> None:
+    synapse = await plug("synapse")
+    await ada.joins()
+    claims = await sign_in(synapse)
+    await ada.leaves()
+
+    (token,) = await signs_out(synapse)
+
+    header, told = await synapse.verified(token)
+    assert (told["iss"], told["aud"]) == (claims["iss"], claims["aud"])
+    assert told["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+    assert "nonce" not in told
+    # It ends sessions by `sid`, and looks at `sub` as well.
+    assert (told["sub"], told["sid"]) == (claims["sub"], claims["sid"])
+    assert header["alg"] == "RS256"
