@@ -46,6 +46,7 @@ import coop.networks.covenant
 import coop.networks.deliveries
 import coop.networks.endpoints
 import coop.networks.links
+import coop.networks.moving.imported
 import coop.networks.networks
 import coop.networks.settlement
 import coop.networks.subjects

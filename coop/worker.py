@@ -28,6 +28,7 @@ from coop.mail import Letter, Mailer
 from coop.membership import renewal
 from coop.money import Money
 from coop.networks import announcements, deliveries, settlement
+from coop.networks.moving import imported
 from coop.outbox import Event, OutboxMessage, Scheduled, read
 from coop.sponsorship import gifts, places
 from coop.unit_of_work import UnitOfWork, Units, new_id
@@ -221,6 +222,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("reconcile", hourly, partial(reconciliation.run, units, gateway)),
         Job("forget_tokens", hourly, partial(expiry.forget_due, units)),
         Job("forget_sign_outs", hourly, partial(notices.forget_old, units)),
+        Job("forget_imports", hourly, partial(imported.forget_due, units)),
         Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
         Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),
     )

@@ -48,12 +48,17 @@ async def ask(
         account = await accounts.get(work, viewer.account_id)
         former = await consents.of(work, asked.client.id, account.id)
         name = await consents.name_of(work, asked.client, account.id)
+        old = await consents.old_accounts(work, asked.client, account, named=name is not None)
+        own_handle = name is None and await consents.is_free(work, asked.client, account.handle)
         suggestion = typed.suggestion if typed and typed.suggestion and not errors else ""
         if name is None and not suggestion:
             suggestion = await consents.suggested_name(work, asked.client)
         entitled = await entitlements.of(work, account.id)
     shown = scopes.claims_of(asked.wanted)
     remembered = former if former is not None and former.withdrawn_at is None else None
+    # A network that has the address already, and finds the old account by it, is told it unless that is switched off.
+    preset = former is None and old.finds_by_email
+    names = [*old.offered, suggestion, *([account.handle] if own_handle else [])]
     return page(
         "oauth/consent.html",
         request,
@@ -66,11 +71,16 @@ async def ask(
         handle=account.handle,
         name=name,
         suggestion=suggestion,
-        picked=typed.alias if typed else suggestion,
+        offered=old.offered,
+        finds_by_email=preset,
+        own_handle=own_handle and account.handle not in old.offered,
+        picked=typed.alias if typed and typed.alias in names else names[0],
         shows_profile="preferred_username" in shown,
         display_name=account.display_name if "name" in shown else None,
         email=account.email if "email" in shown else None,
-        shares_email=(typed.email == "yes") if typed else bool(remembered and remembered.shares_email),
+        shares_email=(typed.email == "yes")
+        if typed
+        else preset or bool(remembered and remembered.shares_email),
         shares_display_name=(typed.display_name == "yes")
         if typed
         else bool(remembered and remembered.shares_display_name),

@@ -110,6 +110,17 @@ HOLDINGS = (
         tables=("links", "aliases", "consents", "grants", "access_tokens", "refresh_tokens", "deliveries"),
     ),
     Holding(
+        what=marked(
+            "A name that you had on a network before it joined, with a keyed digest of your address there"
+        ),
+        why=marked("So that you, and nobody else, can go on with that account."),
+        who=marked("The network, which told us. The digest cannot be turned back into the address."),
+        until=marked(
+            "The digest until you claim the account, at most 180 days; the name is never given to anybody else."
+        ),
+        tables=("imported_accounts", "aliases"),
+    ),
+    Holding(
         what=marked("That you were on the roll of a vote and whether you voted"),
         why=marked("To let each member vote once."),
         who=marked("You. The ballot itself lies apart from your name, under a random number."),

@@ -1,5 +1,6 @@
 """Consents: what a member lets a client know, under which name, until they withdraw it."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from coop.database import Base
 from coop.identity.accounts import Account
 from coop.networks import aliases, links
 from coop.networks.aliases import AliasTaken
+from coop.networks.moving import claiming
 from coop.unit_of_work import UnitOfWork
 
 
@@ -69,6 +71,32 @@ async def suggested_name(work: UnitOfWork, client: Client) -> str:
     """Return a fresh name that is free where the client is at home."""
     # Without a network only the constraint on consents knows; among twelve million names a collision is rare.
     return await aliases.suggest(work, client.network_id or client.id)
+
+
+@dataclass(frozen=True, slots=True)
+class OldAccounts:
+    """What the client's network had before it joined, as far as this member may know."""
+
+    offered: tuple[str, ...] = ()
+    """Names of accounts that the member may go on with; none once they have a name there."""
+    finds_by_email: bool = False
+    """Whether the network knows the member's address, and can find the account by it."""
+
+
+async def old_accounts(work: UnitOfWork, client: Client, account: Account, *, named: bool) -> OldAccounts:
+    """Return the accounts on the client's network that are this member's to claim, or the one that they claimed."""
+    if client.network_id is None:
+        return OldAccounts()
+    if named:
+        known = await claiming.known_by_address(work, client.network_id, account.id)
+        return OldAccounts(finds_by_email=known)
+    offered = tuple(await claiming.offered(work, client.network_id, account))
+    return OldAccounts(offered, finds_by_email=bool(offered))
+
+
+async def is_free(work: UnitOfWork, client: Client, name: str) -> bool:
+    """Tell whether a name can be had where the client is at home."""
+    return client.network_id is None or await aliases.free(work, client.network_id, name)
 
 
 async def give(
@@ -161,7 +189,7 @@ async def withdraw(work: UnitOfWork, client: Client, account_id: UUID) -> None:
 
 async def _choose(work: UnitOfWork, client: Client, account: Account, name: str) -> str:
     if client.network_id is not None:
-        return (await aliases.choose(work, client.network_id, account.id, name)).alias
+        return (await claiming.take(work, client.network_id, account, name)).alias
     if not aliases.GRAMMAR.fullmatch(name):
         raise aliases.BadAlias(field="alias")
     owner = await work.session.scalar(select(Account.id).where(Account.handle == name))

@@ -8,6 +8,7 @@ import click
 from coop.authorization import onboarding, recipes, supervision
 from coop.authorization.onboarding import Onboarded
 from coop.authorization.recipes import Facts
+from coop.cli import moving
 from coop.cli.configuration import data_option, opened, print_json, run, settings_of
 from coop.cli.network_admins import admin
 from coop.networks import covenant, networks
@@ -35,7 +36,8 @@ def network() -> None:
     """Plug networks in, and see to them."""
 
 
-network.add_command(admin)
+for command in (admin, moving.import_, moving.claim_links, moving.accounts):
+    network.add_command(command)
 
 
 @network.command()

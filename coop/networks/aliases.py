@@ -1,22 +1,32 @@
-"""Aliases: the name a member bears on one network, so that names do not connect what subjects keep apart."""
+"""Aliases: the name a member bears on one network, so that names do not connect what subjects keep apart.
+
+A name that an account bore there before the network joined is kept for its owner as an alias of nobody yet; see
+`coop.networks.moving`.
+"""
 
 import re
 import secrets
+import unicodedata
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, exists, or_, select
+from confusable_homoglyphs import confusables
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
 from coop.errors import Invalid, Refused, Unavailable
+from coop.identity import handles
 from coop.identity.accounts import Account
 from coop.networks.words import ADJECTIVES, NOUNS
 from coop.unit_of_work import UnitOfWork
 
 GRAMMAR = re.compile(r"[a-z][a-z0-9_]{1,29}", re.ASCII)
 """What every network's software accepts: Mastodon cuts at 30 characters, Matrix refuses names of digits only."""
+LONGEST = 64
+"""Characters of a name that a network gave before; what `GRAMMAR` allows is shorter."""
 
 _TRIES = 20
 
@@ -28,7 +38,7 @@ class BadAlias(Invalid):
 
 
 class AliasTaken(Invalid):
-    """Somebody on this network has that name, or it is another member's own; choose a different one."""
+    """Somebody on this network has that name or one that looks like it, or it is another member's own; choose a different one."""
 
     code = "alias_taken"
 
@@ -40,20 +50,56 @@ class AliasFixed(Refused):
 
 
 class Alias(Base):
-    """A member's name on one network: immutable, unique there, and never given to anybody else afterwards."""
+    """A name on one network: its owner's for ever, or kept for an owner who has not come yet; never anybody else's.
+
+    Networks tell names apart without regard to case, so the database does as well.
+    """
 
     __tablename__ = "aliases"
-    __table_args__ = (UniqueConstraint("network_id", "alias"),)
+    __table_args__ = (
+        UniqueConstraint("network_id", "account_id"),
+        CheckConstraint("(account_id IS NULL) = (chosen_at IS NULL)", name="chosen"),
+        Index("ix_aliases_network_id_skeleton", "network_id", "skeleton"),
+    )
 
     network_id: Mapped[UUID] = mapped_column(ForeignKey("networks.id"), primary_key=True)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True, index=True)
-    alias: Mapped[str] = mapped_column(String(64))
-    chosen_at: Mapped[datetime]
+    folded: Mapped[str] = mapped_column(String(LONGEST), primary_key=True, init=False, repr=False)
+    skeleton: Mapped[str] = mapped_column(String(LONGEST), init=False, repr=False)
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True, default=None)
+    alias: Mapped[str] = mapped_column(String(LONGEST))
+    chosen_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    def __post_init__(self) -> None:
+        """Derive what the name is the same as, and what it looks like."""
+        self.folded = folded(self.alias)
+        self.skeleton = skeleton(self.alias)
+
+
+def folded(name: str) -> str:
+    """Return `name` as software compares it: two names that fold alike are the same name."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def skeleton(name: str) -> str:
+    """Return what `name` looks like at a glance, letters of other scripts that pass for Latin ones included."""
+    return handles.skeleton("".join(map(_latin, folded(name))))
+
+
+@lru_cache(maxsize=4096)
+def _latin(character: str) -> str:
+    if character.isascii():
+        return character
+    alike = confusables.is_confusable(character, greedy=True, preferred_aliases=[])
+    seen = (one["c"] for one in alike[0]["homoglyphs"]) if alike else ()
+    return next((c.lower() for c in seen if len(c) == 1 and c.isascii() and c.isalnum()), character)
 
 
 async def of(work: UnitOfWork, network_id: UUID, account_id: UUID) -> Alias | None:
     """Return the alias of an account on a network, if it has chosen one."""
-    return await work.session.get(Alias, (network_id, account_id))
+    found: Alias | None = await work.session.scalar(
+        select(Alias).where(Alias.network_id == network_id, Alias.account_id == account_id)
+    )
+    return found
 
 
 async def choose(work: UnitOfWork, network_id: UUID, account_id: UUID, alias: str) -> Alias:
@@ -67,7 +113,7 @@ async def choose(work: UnitOfWork, network_id: UUID, account_id: UUID, alias: st
     chosen = await of(work, network_id, account_id)
     if chosen is None:
         owner = await work.session.scalar(select(Account.id).where(Account.handle == alias))
-        if owner not in {None, account_id}:
+        if owner not in {None, account_id} or not await free(work, network_id, alias):
             raise AliasTaken(field="alias")
         chosen = Alias(network_id=network_id, account_id=account_id, alias=alias, chosen_at=work.now)
         try:
@@ -84,6 +130,14 @@ async def choose(work: UnitOfWork, network_id: UUID, account_id: UUID, alias: st
     return chosen
 
 
+async def free(work: UnitOfWork, network_id: UUID, name: str) -> bool:
+    """Tell whether nobody on the network bears `name` or one that looks like it, and it is kept for nobody."""
+    taken = await work.session.scalar(
+        select(exists().where(Alias.network_id == network_id, Alias.skeleton == skeleton(name)))
+    )
+    return not taken
+
+
 async def suggest(work: UnitOfWork, network_id: UUID) -> str:
     """Return a pleasant name that is free on this network; fresh each time, so that it tells nothing."""
     for _ in range(_TRIES):
@@ -91,7 +145,7 @@ async def suggest(work: UnitOfWork, network_id: UUID) -> str:
         taken = await work.session.scalar(
             select(
                 or_(
-                    exists().where(Alias.network_id == network_id, Alias.alias == name),
+                    exists().where(Alias.network_id == network_id, Alias.skeleton == skeleton(name)),
                     exists().where(Account.handle == name),
                 )
             )
