@@ -57,12 +57,14 @@ async def claim(
     async with units.open() as work:
         account = await accounts.get(work, signed_in.account_id)
         claimed = await claiming.claim(work, account, token[:LONGEST])
+        matched = await claiming.known_by_address(work, claimed.network.id, account.id)
     return page(
         "claim/claimed.html",
         request,
         network=claimed.network.name,
         address=claimed.network.origin,
         alias=claimed.alias,
+        matched=matched,
     )
 
 

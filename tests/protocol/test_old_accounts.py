@@ -49,7 +49,7 @@ async def link_of(units: Units, network_id: UUID, handle: str) -> str:
 async def test_a_member_goes_on_with_their_old_account_and_is_found_by_address(party: RelyingParty) -> None:
     page = await party.authorize()
     assert "Go on with the account you have on Lantern." in page.text
-    assert "Lantern finds your old account by this address." in page.text
+    assert "Lantern finds your old account by this address. Switch it off if you start afresh." in page.text
 
     seen = await told(party, await party.agree(page))
 
@@ -163,6 +163,7 @@ async def test_a_link_leads_through_sign_in_to_the_account(
     done = await party.http.post(url)
 
     assert "You are ben on Lantern" in done.text
+    assert "Some networks find your account by your e-mail address." in done.text
     assert 'href="https://lantern.example"' in done.text
     page = await party.authorize()
     # The network does not know this address, so nothing is switched on.
