@@ -18,7 +18,7 @@ async def test_aliases_outlive_the_migration_and_are_told_apart_by_looks(units: 
         lagoon = await networks.register(work, kind="own", name="Lagoon", origin="https://lagoon.example")
         await aliases.choose(work, lagoon.id, ID, "vvarm_0wl1rn")
 
-    await down_to(units, "assertions")
+    await down_to(units, "logout")
     async with units.read() as work:
         assert await work.session.scalar(sa.text("SELECT alias FROM aliases")) == "vvarm_0wl1rn"
     await schema.upgrade(units.writer)
