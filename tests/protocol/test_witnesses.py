@@ -1,24 +1,17 @@
 """Foreign relying parties against a real server on loopback: npm's openid-client, and the example in examples/."""
 
 import asyncio
-import contextlib
 import json
 import re
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import msgspec
 import pytest
-import uvicorn
 
-from api.app import create_app
 from coop import policies
 from coop.authorization import clients
-from coop.billing.stripe_gateway import StripeGateway
-from coop.clock import MovableClock
 from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.networks import networks
@@ -27,48 +20,18 @@ from coop.settings import Settings
 from coop.unit_of_work import Units
 from tests import people
 from tests.browser.chromium import node
-from tests.conftest import Postbox
-from tests.cooperative import found
 from tests.postgres import free_port
 from tests.protocol.relying_party import Form
+from tests.service import Service, answers, serving
 
 ROOT = Path(__file__).parents[2]
 
 
-@dataclass
-class Service:
-    """A server that listens, and its database."""
-
-    issuer: str
-    units: Units
-
-
 @pytest.fixture
 async def service(settings: Settings) -> AsyncIterator[Service]:
-    """Serve the application on a loopback port, by the machine's own clock."""
-    port = free_port()
-    served = msgspec.structs.replace(settings, issuer=f"http://127.0.0.1:{port}")
-    clock = MovableClock()
-    app = create_app(served, StripeGateway(served), Postbox(), clock)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none"))
-    running = asyncio.create_task(server.serve())
-    units = Units(served, clock)
-    await found(units)
-    await answers(f"{served.issuer}/health")
-    yield Service(served.issuer, units)
-    await units.close()
-    server.should_exit = True
-    await running
-
-
-async def answers(url: str) -> None:
-    """Wait until a server that was just started answers."""
-    async with asyncio.timeout(60), httpx.AsyncClient() as client:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                await client.get(url)
-                return
-            await asyncio.sleep(0.05)
+    """Serve the application on a loopback port."""
+    async with serving(settings) as started:
+        yield started
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
