@@ -32,7 +32,8 @@ def json(
 
 def signed(token: str, media_type: str) -> Response[bytes]:
     """Return a JWT, under the media type that says of what kind it is."""
-    return Response(token.encode(), media_type=media_type, headers=NEVER_STORED)
+    # Said outright, since a route that takes POST would call it 201.
+    return Response(token.encode(), status_code=HTTPStatus.OK, media_type=media_type, headers=NEVER_STORED)
 
 
 def error(

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -34,25 +35,32 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         yield started
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
-async def test_openid_client_finds_nothing_wrong(service: Service, algorithm: str) -> None:
+async def openid_client(service: Service, topic: str, *choices: str) -> dict[str, Any]:
+    """Let openid-client try a topic as Ada, and return what it learnt."""
     await people.register(service.units, "ada", email="ada@example.org")
     script = Path(__file__).with_name("openid_client.mjs")
-
     process = await asyncio.create_subprocess_exec(
         node(),
         str(script),
+        topic,
         service.issuer,
         "ada",
         people.PASSWORD,
-        algorithm,
+        *choices,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
-
     assert process.returncode == 0, err.decode()
-    told = json.loads(out)
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+async def test_openid_client_finds_nothing_wrong(service: Service, algorithm: str) -> None:
+    told = await openid_client(service, "life", algorithm)
+
+    assert told["header"]["alg"] == algorithm
     assert told["claims"]["sub"] == told["userinfo"]["sub"] == told["refreshed"]["sub"]
     assert told["userinfo"]["email"] == "ada@example.org"
     assert told["userinfo"]["preferred_username"] != "ada"
@@ -60,6 +68,56 @@ async def test_openid_client_finds_nothing_wrong(service: Service, algorithm: st
     assert told["own"] == "entitlements"
     assert told["afterwards"] == {"active": False}
     assert told["bye"] == "https://witness.example/bye?state=s"
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+async def test_openid_client_finds_us_both_ways_and_proves_itself(service: Service, method: str) -> None:
+    found = (await openid_client(service, "authentication", method))["found"]
+
+    assert [each["issuer"] for each in found] == [service.issuer] * 2
+    assert found[0]["sub"] == found[1]["sub"]
+    for each in found:
+        assert each["dead"] == {"error": "invalid_token", "scheme": "bearer", "status": 401}
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+async def test_openid_client_verifies_all_that_is_signed(service: Service, algorithm: str) -> None:
+    told = await openid_client(service, "signatures", algorithm)
+
+    assert told["userinfo"]["sub"] == told["claims"]["sub"]
+    assert told["introspected"]["active"] is True
+
+
+async def test_openid_client_manages_its_registration(service: Service) -> None:
+    told = await openid_client(service, "registration")
+
+    assert (told["read"], told["changed"]) == ("Witness", "Witness of another name")
+    assert told["gone"] == 204
+    assert told["dead"]["error"] == "invalid_client"
+
+
+async def test_openid_client_asks_in_silence_and_anew(service: Service) -> None:
+    told = await openid_client(service, "prompts")
+
+    assert told["stranger"]["error"] == "login_required"
+    assert told["met"] == {"silent": [], "again": ["/sign-in"], "fresh": ["/sign-in"]}
+    assert len(set(told["subjects"])) == 1
+    first, quiet, again, fresh = told["times"]
+    assert first == quiet <= again < fresh
+
+
+async def test_openid_client_reads_every_refusal(service: Service) -> None:
+    told = await openid_client(service, "mistakes")
+
+    assert {name: each["error"] for name, each in told.items()} == {
+        "secret": "invalid_client",
+        "scope": "invalid_scope",
+        "verifier": "invalid_grant",
+        "grant": "unsupported_grant_type",
+        "unregistered": "unauthorized_client",
+        "bearer": "invalid_token",
+        "denied": "access_denied",
+    }
 
 
 async def test_the_sample_network_lets_a_member_in(service: Service) -> None:
