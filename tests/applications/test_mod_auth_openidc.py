@@ -89,7 +89,8 @@ async def test_only_members_read_the_page(site: Site, ada: Person) -> None:
     welcome = await ada.open(site.page)
 
     assert (welcome.status_code, welcome.text) == (httpx.codes.OK, httpd.SECRET_PAGE)
-    assert "oidc_proto" not in site.errors.read_text()
+    # It warns of a key whose algorithm it does not know, and goes on to the next.
+    assert "auth_openidc:error" not in site.errors.read_text()
 
 
 async def test_who_becomes_a_member_is_let_in_without_signing_in_again(
