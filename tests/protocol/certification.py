@@ -13,6 +13,8 @@ import httpx
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
+from coop.authorization import clients
+from coop.unit_of_work import Units
 from tests import people
 from tests.conftest import ISSUER
 from tests.protocol.relying_party import Form, RelyingParty, answer_of
@@ -22,6 +24,29 @@ _DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")
 _ALGORITHMS = ["ES256", "RS256", "EdDSA"]
 
 Claims = dict[str, object]
+
+
+class SuiteParty(RelyingParty):
+    """A client as the suite is one: it sends no PKCE unless a module is about it, which a steward waived for it."""
+
+    def parameters(self, **changes: str | None) -> dict[str, str]:
+        """Return a request without a challenge."""
+        return super().parameters(**({"code_challenge": None, "code_challenge_method": None} | changes))
+
+    async def redeem(self, code: str, **changes: str | None) -> httpx.Response:
+        """Redeem a code without a verifier."""
+        return await super().redeem(code, **({"code_verifier": None} | changes))
+
+
+async def without_pkce(units: Units, party: RelyingParty) -> SuiteParty:
+    """Waive PKCE, and the nonce with it, for a client of a network."""
+    async with units.open() as work:
+        client = await clients.find(work, party.client_id)
+        assert client is not None
+        clients.waive_pkce(client, requires_nonce=False)
+    return SuiteParty(
+        party.http, party.wire, party.client_id, party.secret, party.redirect_uri, party.auth_method
+    )
 
 
 @dataclass

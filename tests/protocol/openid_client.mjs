@@ -131,6 +131,15 @@ const topics = {
     return { claims: tokens.claims(), userinfo, introspected };
   },
 
+  // Asks for single claims, in the ID Token and in UserInfo.
+  async claims() {
+    const config = await registered();
+    const wanted = { id_token: { preferred_username: { essential: true } }, userinfo: { email: null } };
+    const tokens = await signIn(config, { scope: "openid", claims: JSON.stringify(wanted) });
+    const userinfo = await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+    return { claims: tokens.claims(), userinfo };
+  },
+
   // Introduces itself, reads what was understood, changes it, and takes its leave (RFC 7591, RFC 7592).
   async registration() {
     const config = await registered();

@@ -6,13 +6,30 @@ import httpx
 import pytest
 
 from coop.clock import FixedClock
+from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.unit_of_work import Units
 from tests import people
-from tests.protocol.certification import authorized, checked_tokens, finish, refused, shown, sign_in, verified
-from tests.protocol.relying_party import CHALLENGE, RelyingParty, answer_of, basic
+from tests.protocol.certification import (
+    SuiteParty,
+    authorized,
+    checked_tokens,
+    finish,
+    refused,
+    shown,
+    sign_in,
+    verified,
+    without_pkce,
+)
+from tests.protocol.relying_party import CHALLENGE, VERIFIER, RelyingParty, answer_of, basic
 
 OPENID = {"scope": "openid"}
+
+
+@pytest.fixture
+async def party(units: Units, party: RelyingParty) -> SuiteParty:
+    """Return a client as the suite is one."""
+    return await without_pkce(units, party)
 
 
 @pytest.mark.usefixtures("ada")
@@ -249,8 +266,26 @@ async def test_oidcc_refresh_token(party: RelyingParty, other: RelyingParty, clo
 
 
 @pytest.mark.usefixtures("ada")
-async def test_oidcc_ensure_request_with_valid_pkce_succeeds(party: RelyingParty) -> None:
-    await authorized(party, code_challenge=CHALLENGE, code_challenge_method="S256", **OPENID)
+async def test_oidcc_ensure_request_with_valid_pkce_succeeds(party: SuiteParty) -> None:
+    challenge = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    code = await party.code(**challenge, **OPENID)
+    other = await party.code(**challenge, **OPENID)
+
+    checked_tokens(await party.redeem(code, code_verifier=VERIFIER))
+
+    # A challenge that was sent binds, whether or not it had to be.
+    assert (await party.redeem(other)).json()["error"] == "invalid_grant"
+
+
+async def test_oidcc_claims_essential(party: RelyingParty, units: Units, ada: Account) -> None:
+    async with units.open() as work:
+        (await accounts.get(work, ada.id)).display_name = "Ada L."
+    page = await party.authorize(claims='{"userinfo": {"name": {"essential": true}}}', **OPENID)
+
+    signed_in = await finish(party, await party.agree(page, display_name="yes"))
+
+    assert signed_in.userinfo["name"] == "Ada L."
+    assert "name" not in signed_in.claims
 
 
 @pytest.mark.usefixtures("ada")

@@ -88,6 +88,14 @@ async def test_openid_client_verifies_all_that_is_signed(service: Service, algor
     assert told["introspected"]["active"] is True
 
 
+async def test_openid_client_asks_for_single_claims(service: Service) -> None:
+    told = await openid_client(service, "claims")
+
+    assert told["claims"]["preferred_username"]
+    assert "email" not in told["claims"]
+    assert told["userinfo"]["email"] == "ada@example.org"
+
+
 async def test_openid_client_manages_its_registration(service: Service) -> None:
     told = await openid_client(service, "registration")
 
