@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, dataclass_transform
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     CursorResult,
@@ -132,6 +133,7 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
         pool_pre_ping=False,
         pool_recycle=1800,
         hide_parameters=True,
+        json_deserializer=msgspec.json.decode,
         **options,
     )
 
@@ -143,6 +145,7 @@ def _sqlite(url: URL, role: Role) -> AsyncEngine:
         pool_size=1 if role == "writer" else 4,
         max_overflow=0,
         hide_parameters=True,
+        json_deserializer=msgspec.json.decode,
         pool_timeout=BUSY_SECONDS,
     )
 

@@ -6,6 +6,7 @@ database without the configuration gives none of it away.
 
 import hmac
 import os
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -19,8 +20,13 @@ def key_for(settings: Settings, purpose: str) -> bytes:
     """Return 256 bits that depend on the secret key and on `purpose`."""
     if not settings.secret_key:
         raise BadSettings("secret_key is not set; `coop init` makes one")
+    return _derived(settings.secret_key, purpose)
+
+
+@lru_cache(maxsize=64)
+def _derived(secret_key: str, purpose: str) -> bytes:
     # The secret is uniformly random, so one HMAC is all of HKDF that is needed (RFC 5869, section 3.3).
-    return hmac.digest(bytes.fromhex(settings.secret_key), purpose.encode(), "sha256")
+    return hmac.digest(bytes.fromhex(secret_key), purpose.encode(), "sha256")
 
 
 def seal(settings: Settings, purpose: str, plain: bytes, *, bound_to: bytes) -> bytes:

@@ -1,44 +1,35 @@
 """The endpoints that clients call with a form: token, introspection and revocation."""
 
 from litestar import Response, post
-from litestar.di import NamedDependency
 
-from api.dependencies import AnyRequest
+from api.dependencies import AnyRequest, provide_client_keys, provide_units
 from api.oauth import answers, parameters
 from api.oauth.parameters import Unreadable
 from coop.authorization import client_assertions, protocol, signed_answers
-from coop.authorization.client_keys import ClientKeys
 from coop.authorization.server import Endpoint, Proof, ProtocolRequest
-from coop.unit_of_work import Units
 
 
 @post("/oauth/token", exception_handlers=answers.handlers, include_in_schema=False)
-async def token(
-    request: AnyRequest, units: NamedDependency[Units], client_keys: NamedDependency[ClientKeys]
-) -> Response[bytes]:
+async def token(request: AnyRequest) -> Response[bytes]:
     """Turn a code, a refresh token or a client's own credentials into tokens (RFC 6749, section 3.2)."""
-    return await _answer(request, units, client_keys, "token")
+    return await _answer(request, "token")
 
 
 @post("/oauth/introspect", exception_handlers=answers.handlers, include_in_schema=False)
-async def introspect(
-    request: AnyRequest, units: NamedDependency[Units], client_keys: NamedDependency[ClientKeys]
-) -> Response[bytes]:
+async def introspect(request: AnyRequest) -> Response[bytes]:
     """Tell a client what a token of its own is worth (RFC 7662)."""
-    return await _answer(request, units, client_keys, "introspection")
+    return await _answer(request, "introspection")
 
 
 @post("/oauth/revoke", exception_handlers=answers.handlers, include_in_schema=False)
-async def revoke(
-    request: AnyRequest, units: NamedDependency[Units], client_keys: NamedDependency[ClientKeys]
-) -> Response[bytes]:
+async def revoke(request: AnyRequest) -> Response[bytes]:
     """Take a token back from its client (RFC 7009)."""
-    return await _answer(request, units, client_keys, "revocation")
+    return await _answer(request, "revocation")
 
 
-async def _answer(
-    request: AnyRequest, units: Units, client_keys: ClientKeys, endpoint: Endpoint
-) -> Response[bytes]:
+async def _answer(request: AnyRequest, endpoint: Endpoint) -> Response[bytes]:
+    # Taken here, not injected: the framework starts a task for each of several dependencies.
+    units, client_keys = provide_units(request), provide_client_keys(request)
     form = await parameters.of_form(request)
     # Tokens, codes and secrets in an address end up in logs and histories.
     if request.scope["query_string"]:

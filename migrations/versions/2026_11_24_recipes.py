@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "recipes"
-down_revision = "logout"
+down_revision = "moving"
 
 FLAGS = ("members_only", "ends_with_membership")
 
