@@ -117,7 +117,7 @@ async def told_by_verbs(
                     await claiming.claim(work, account, links[person.account].rpartition("/")[2])
                 name = await consents.name_of(work, moving.client, account.id)
                 old = await consents.old_accounts(work, moving.client, account, named=name is not None)
-                await consents.give(
+                consent = await consents.give(
                     work,
                     moving.client,
                     account,
@@ -126,7 +126,9 @@ async def told_by_verbs(
                     shares_email=True,
                     shares_display_name=False,
                 )
-                heard.append((person, await claims.userinfo(work, moving.client, account.id, wanted)))
+                subject = claims.subject(work.settings, moving.client, account.id)
+                told = claims.of_profile(consents.profile(account, consent), wanted)
+                heard.append((person, {"sub": subject} | told))
     return heard
 
 
