@@ -125,7 +125,7 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, role)
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if role == "reader" else {}
-    return create_async_engine(
+    engine = create_async_engine(
         parsed,
         pool_size=8,
         max_overflow=4,
@@ -136,6 +136,17 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
         json_deserializer=msgspec.json.decode,
         **options,
     )
+    if role == "reader":
+        event.listen(engine.sync_engine, "connect", _plan_once)
+    return engine
+
+
+def _plan_once(connection: Any, record: object) -> None:  # noqa: ANN401 - a driver's connection has no common type
+    """Keep the plan of a prepared statement: all of ours go by keys, and planning one costs several times its execution."""
+    del record
+    cursor = connection.cursor()
+    cursor.execute("SET plan_cache_mode = force_generic_plan")
+    cursor.close()
 
 
 def _sqlite(url: URL, role: Role) -> AsyncEngine:
