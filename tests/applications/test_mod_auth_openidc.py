@@ -7,38 +7,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from coop.authorization import clients, consents, tokens
-from coop.networks import networks
+from coop.authorization import consents, onboarding
 from tests.applications import httpd
 from tests.applications.conftest import LONGEST_LAPSE, Stopwatch
 from tests.applications.person import Person
+from tests.networks.recipes.configurations import blocks
 from tests.postgres import free_port
 from tests.service import Service
 
 pytestmark = pytest.mark.applications
-
-# For a gate, what the ID Token said of groups wins over what UserInfo says later, so OIDCUserInfoRefreshInterval alone
-# never closes it. Refreshing the access token brings a new ID Token along.
-REFRESH_AFTER = 30
-"""Seconds after which it does; without OIDCDefaultLoggedOutURL, logout_on_error makes Debian's version crash."""
-
-CONFIGURATION = """\
-OIDCProviderMetadataURL {issuer}/.well-known/openid-configuration
-OIDCClientID {client_id}
-OIDCClientSecret {secret}
-OIDCRedirectURI {origin}/callback
-OIDCCryptoPassphrase 0123456789abcdef0123456789abcdef
-OIDCScope "openid profile"
-OIDCPKCEMethod S256
-OIDCRemoteUserClaim preferred_username
-OIDCDefaultLoggedOutURL {origin}/
-<Location />
-    AuthType openid-connect
-    Require claim groups:coop-members
-    AuthzSendForbiddenOnFailure On
-    OIDCRefreshAccessTokenBeforeExpiry {before_expiry} logout_on_error
-</Location>
-"""
 
 
 @dataclass
@@ -60,21 +37,9 @@ async def site(service: Service) -> AsyncIterator[Site]:
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     async with service.units.open() as work:
-        network = await networks.register(work, kind="own", name="Lantern", origin=origin)
-        client, secret = await clients.register(
-            work,
-            name=network.name,
-            network_id=network.id,
-            redirect_uris=[f"{origin}/callback"],
-            post_logout_redirect_uris=[f"{origin}/"],
-        )
-    configuration = CONFIGURATION.format(
-        issuer=service.issuer,
-        client_id=client.client_id,
-        secret=secret,
-        origin=origin,
-        before_expiry=int(tokens.ACCESS_LIFETIME.total_seconds()) - REFRESH_AFTER,
-    )
+        made = await onboarding.onboard(work, kind="mod_auth_openidc", name="Lantern", origin=origin)
+    # As an administrator pastes it.
+    (configuration,) = blocks(made.configuration, "apache")
     async with httpd.running(port, configuration) as errors:
         yield Site(origin, errors)
 

@@ -10,36 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from coop.authorization import clients
-from coop.networks import networks
+from coop.authorization import onboarding
 from tests.applications import homeserver
+from tests.applications.conftest import LONGEST_LAPSE, Stopwatch
 from tests.applications.person import Person
+from tests.networks.recipes.configurations import blocks
 from tests.postgres import free_port
 from tests.service import Service
 
 pytestmark = pytest.mark.applications
-
-CONFIGURATION = """\
-oidc_providers:
-  - idp_id: coop
-    idp_name: Commons Cooperative
-    issuer: {issuer}
-    client_id: {client_id}
-    client_secret: {secret}
-    scopes: [openid, profile]
-    # On loopback the issuer is no https address.
-    skip_verification: true
-    user_profile_method: userinfo_endpoint
-    backchannel_logout_enabled: true
-    backchannel_logout_ignore_sub: true
-    user_mapping_provider:
-      config:
-        localpart_template: "{{{{ user.preferred_username }}}}"
-        display_name_template: "{{{{ user.name }}}}"
-    attribute_requirements:
-      - attribute: groups
-        value: coop-members
-"""
 
 
 @dataclass
@@ -84,14 +63,10 @@ async def matrix(service: Service, ada: Person) -> AsyncIterator[Homeserver]:
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
     async with service.units.open() as work:
-        network = await networks.register(work, kind="synapse", name="Lantern", origin=origin)
-        client, secret = await clients.register(
-            work,
-            name=network.name,
-            network_id=network.id,
-            redirect_uris=[f"{origin}/_synapse/client/oidc/callback"],
-        )
-    configuration = CONFIGURATION.format(issuer=service.issuer, client_id=client.client_id, secret=secret)
+        made = await onboarding.onboard(work, kind="synapse", name="Lantern", origin=origin)
+    (pasted,) = blocks(made.configuration, "yaml")
+    # On loopback the issuer is no https address.
+    configuration = pasted.replace("    issuer:", "    skip_verification: true\n    issuer:")
     async with homeserver.running(port, configuration) as log:
         yield Homeserver(origin, log, ada)
 
@@ -116,3 +91,16 @@ async def test_a_lapsed_member_does_not_sign_in_again(matrix: Homeserver) -> Non
 
     assert "You are not allowed to log in here." in refused.text
     assert "loginToken" not in refused.text
+
+
+async def test_a_lapsed_member_is_signed_out_within_a_minute(
+    matrix: Homeserver, stopwatch: Stopwatch
+) -> None:
+    await matrix.person.become_member()
+    token = await matrix.sign_in()
+    await matrix.person.stop_being_member()
+
+    async def signed_out() -> bool:
+        return (await matrix.whoami(token)).status_code == httpx.codes.UNAUTHORIZED
+
+    assert await stopwatch.until(signed_out, "a lapsed member was signed out") < LONGEST_LAPSE

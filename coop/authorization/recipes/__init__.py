@@ -8,17 +8,22 @@ the same name in this folder), into which the real values are written (`Facts`).
 import difflib
 import re
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from coop.authorization import requests
+from coop.authorization.tokens import ACCESS_LIFETIME
 from coop.errors import Invalid
 
 SECRET_WITHHELD = "THE-SECRET-THAT-WAS-SHOWN-ONCE"  # noqa: S105 - it says that there is none
 """Stands where the client secret would, once nobody knows it any more."""
 
+
+_STALE = timedelta(seconds=30)
+"""Age at which software that can only count down to a token's end should fetch a new one."""
 
 _PLACEHOLDER = re.compile(r"<<([a-z_]+)>>", re.ASCII)
 _CALLBACK = re.compile(r"/[A-Za-z0-9._~/?=&%:@+-]{0,500}", re.ASCII)
@@ -175,11 +180,10 @@ _RECIPES = (
         kind="mod_auth_openidc",
         name="Apache (mod_auth_openidc), before anything",
         callbacks=("/coop/callback",),
-        scope="openid profile groups offline_access",
         backchannel_logout="/coop/callback?logout=backchannel",
         id_token_algorithm="RS256",  # noqa: S106 - the name of an algorithm
         gate="Require claim groups:coop-members",
-        lapse="within a minute, when it asks for the claims again",
+        lapse="within a minute, when it fetches new tokens",
     ),
     Recipe(
         kind="caddy",
@@ -272,6 +276,7 @@ def _values(recipe: Recipe, facts: Facts) -> dict[str, str]:
         "token_endpoint": f"{facts.issuer}/oauth/token",
         "userinfo_endpoint": f"{facts.issuer}/oauth/userinfo",
         "end_session_endpoint": f"{facts.issuer}/oauth/end-session",
+        "refresh_before_expiry": str(int((ACCESS_LIFETIME - _STALE).total_seconds())),
         "gate": recipe.gate,
         "lapse": recipe.lapse,
     }

@@ -185,7 +185,7 @@ def test_apache_reads_directives() -> None:
     told = read.apache(block)
     assert told["OIDCProviderMetadataURL"] == [f"{ISSUER}/.well-known/openid-configuration"]
     assert told["OIDCRedirectURI"] == [f"{ORIGIN}/coop/callback"]
-    assert told["OIDCScope"] == ["openid profile groups offline_access"]
+    assert told["OIDCScope"] == ["openid profile email"]
     assert told["OIDCIDTokenSignedResponseAlg"] == [recipes.find("mod_auth_openidc").id_token_algorithm]
     assert "groups:coop-members" in told["Require"]
 

@@ -1,4 +1,4 @@
-"""Apache's mod_auth_openidc takes claims from the ID Token and from UserInfo, which it asks again every minute."""
+"""Apache's mod_auth_openidc takes claims from the ID Token and from UserInfo, and fetches new tokens every half minute."""
 
 import secrets
 
@@ -53,28 +53,35 @@ async def test_apache_names_people_by_their_alias(plug: Plug, ada: Person) -> No
     assert claims[claim]
 
 
-async def test_apache_sees_a_membership_end_when_it_asks_again(plug: Plug, ada: Person) -> None:
+async def test_apache_sees_a_membership_end_in_its_next_id_token(plug: Plug, ada: Person) -> None:
     module = await plug("mod_auth_openidc")
     await ada.joins()
     claims, tokens = await sign_in(module)
     await ada.leaves()
 
-    again = await module.userinfo(tokens["access_token"])
-
-    # `Require claim groups:coop-members` looks for the value in an array.
-    assert (claims["groups"], again["groups"]) == (["coop-members"], [])
-
-
-async def test_apache_gets_a_new_token_when_the_old_one_ends(plug: Plug, ada: Person) -> None:
-    module = await plug("mod_auth_openidc")
-    _, tokens = await sign_in(module)
-
     refreshed = await module.post(
-        {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "scope": "openid profile"},
+        {
+            "grant_type": "refresh_token",
+            "refresh_token": tokens["refresh_token"],
+            "scope": "openid profile email",
+        },
         auth="encoded basic",
     )
 
-    assert (await module.userinfo(refreshed["access_token"]))["sub"]
+    # `Require claim groups:coop-members` looks for the value in an array, and takes the ID Token's before UserInfo's.
+    _, again = await module.verified(refreshed["id_token"])
+    assert (claims["groups"], again["groups"]) == (["coop-members"], [])
+    assert again["sub"] == claims["sub"]
+
+
+async def test_apache_fetches_new_tokens_every_half_minute(plug: Plug, ada: Person) -> None:
+    module = await plug("mod_auth_openidc")
+    _, tokens = await sign_in(module)
+
+    settings = apache(blocks(module.configuration, "apache")[0])
+    before_expiry, on_error = settings["OIDCRefreshAccessTokenBeforeExpiry"]
+    assert tokens["expires_in"] - int(before_expiry) == 30
+    assert on_error == "logout_on_error"
 
 
 async def test_apache_is_told_of_a_sign_out_where_it_listens(plug: Plug) -> None:
