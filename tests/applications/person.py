@@ -65,3 +65,8 @@ class Person:
             term = await terms.current(work, self.account.id)
             assert term is not None
             await terms.end_early(work, term.id)
+
+    async def sign_out(self) -> None:
+        """Press the button on the cooperative's own page."""
+        answer = await self.browser.post(f"{self.service.issuer}/sign-out")
+        assert answer.status_code == httpx.codes.OK

@@ -99,7 +99,8 @@ async def test_oidcc_redirect_uri_regfrag(wire: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_uri")
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 @pytest.mark.usefixtures("ada")
 async def test_oidcc_idtoken_rs256_and_the_other_two(
     law: None, units: Units, client: httpx.AsyncClient, wire: httpx.AsyncClient, algorithm: str

@@ -1,12 +1,16 @@
 """The modules of the certification plans "RP-Initiated Logout OP" and "Back-Channel OP", under their names."""
 
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import httpx
 import pytest
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, KeySet
 
+from coop.authorization import backchannel, clients
+from coop.fetching import Fetcher
+from coop.unit_of_work import Units
+from tests.networks.receiver import listening
 from tests.protocol.certification import SignedIn, authorized, refused, shown, unsigned
 from tests.protocol.relying_party import Form, RelyingParty
 
@@ -113,3 +117,44 @@ async def test_oidcc_rp_initiated_logout_no_post_logout_redirect_uri(party: Rely
     signed_in: SignedIn = await authorized(party)
 
     await leaves_by(party, id_token_hint=signed_in.tokens["id_token"], state=STATE)
+
+
+async def test_oidcc_backchannel_logout_discovery_endpoint_verification(wire: httpx.AsyncClient) -> None:
+    document = (await wire.get("/.well-known/openid-configuration")).json()
+
+    assert document["backchannel_logout_supported"] is True
+    assert document["backchannel_logout_session_supported"] is True
+
+
+async def test_oidcc_backchannel_rp_initiated_logout(party: RelyingParty, units: Units) -> None:
+    async with listening() as receiver:
+        async with units.open() as work:
+            client = await clients.find(work, party.client_id)
+            assert client is not None
+            client.backchannel_logout_uri = receiver.url
+            client.backchannel_logout_session_required = True
+        signed_in = await authorized(party)
+        page = await end_session(
+            party,
+            id_token_hint=signed_in.tokens["id_token"],
+            post_logout_redirect_uri=BYE,
+            state=STATE,
+        )
+        answer = await confirmed(party, page)
+        assert answer.headers["location"] == f"{BYE}?state={quote(STATE)}"
+        async with Fetcher(units.settings) as fetcher:
+            assert await backchannel.tell_due(units, fetcher) == 1
+
+    (received,) = receiver.received
+    # Nothing but the one parameter, in a form (Back-Channel Logout 1.0, section 2.5).
+    ((name, token),) = parse_qsl(received.body.decode(), strict_parsing=True)
+    assert name == "logout_token"
+    keys = KeySet.import_key_set((await party.wire.get("/oauth/jwks")).json())
+    told = jwt.decode(token, keys, algorithms=["ES256"]).claims
+    assert told["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+    assert [told[name] for name in ("iss", "aud", "sub", "sid")] == [
+        signed_in.claims[name] for name in ("iss", "aud", "sub", "sid")
+    ]
+    assert {"iat", "exp", "jti"} <= told.keys()
+    assert "nonce" not in told
+    await signed_out(party)

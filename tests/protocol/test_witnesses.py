@@ -56,7 +56,7 @@ async def openid_client(service: Service, topic: str, *choices: str) -> dict[str
     return told
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
 async def test_openid_client_finds_nothing_wrong(service: Service, algorithm: str) -> None:
     told = await openid_client(service, "life", algorithm)
 
@@ -70,7 +70,7 @@ async def test_openid_client_finds_nothing_wrong(service: Service, algorithm: st
     assert told["bye"] == "https://witness.example/bye?state=s"
 
 
-@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"])
 async def test_openid_client_finds_us_both_ways_and_proves_itself(service: Service, method: str) -> None:
     found = (await openid_client(service, "authentication", method))["found"]
 
@@ -80,7 +80,7 @@ async def test_openid_client_finds_us_both_ways_and_proves_itself(service: Servi
         assert each["dead"] == {"error": "invalid_token", "scheme": "bearer", "status": 401}
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
 async def test_openid_client_verifies_all_that_is_signed(service: Service, algorithm: str) -> None:
     told = await openid_client(service, "signatures", algorithm)
 
