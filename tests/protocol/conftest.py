@@ -5,11 +5,13 @@ import pytest
 from litestar import Litestar
 
 from coop.identity.accounts import Account
+from coop.settings import Settings
 from coop.unit_of_work import Units
 from tests import people
 from tests.conftest import ISSUER
 from tests.cooperative import found
 from tests.protocol.relying_party import RelyingParty, register
+from tests.service import Service, serving
 
 
 @pytest.fixture
@@ -57,3 +59,10 @@ async def phone(law: None, units: Units, client: httpx.AsyncClient, wire: httpx.
         auth_method="none",
         redirect_uri="http://127.0.0.1/callback",
     )
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    """Serve the application on a loopback port."""
+    async with serving(settings) as started:
+        yield started

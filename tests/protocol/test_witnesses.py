@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,14 @@ from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.networks import networks
 from coop.policies import Dues
-from coop.settings import Settings
 from coop.unit_of_work import Units
 from tests import people
 from tests.browser.chromium import node
 from tests.postgres import free_port
 from tests.protocol.relying_party import Form
-from tests.service import Service, answers, serving
+from tests.service import Service, answers
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-async def service(settings: Settings) -> AsyncIterator[Service]:
-    """Serve the application on a loopback port."""
-    async with serving(settings) as started:
-        yield started
 
 
 async def openid_client(service: Service, topic: str, *choices: str) -> dict[str, Any]:
