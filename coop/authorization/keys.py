@@ -149,7 +149,10 @@ async def published(work: UnitOfWork) -> list[dict[str, str]]:
     rows = await work.session.scalars(
         select(SigningKey.public)
         .where(SigningKey.state.in_(PUBLISHED))
-        .order_by(SigningKey.algorithm, SigningKey.created_at, SigningKey.kid)
+        # Old software gives up at the first key of a kind that it does not know.
+        .order_by(
+            SigningKey.algorithm == "EdDSA", SigningKey.algorithm, SigningKey.created_at, SigningKey.kid
+        )
     )
     return list(rows)
 
