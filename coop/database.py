@@ -128,7 +128,8 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
     engine = create_async_engine(
         parsed,
         pool_size=8,
-        max_overflow=4,
+        # Those above the size would be opened for one request and closed after it, which costs more than to wait.
+        max_overflow=0,
         pool_timeout=BUSY_SECONDS,
         pool_pre_ping=False,
         pool_recycle=1800,

@@ -1,6 +1,8 @@
 """The endpoints that clients call with a form: token, introspection and revocation."""
 
-from litestar import Response, post
+import msgspec
+from litestar import post
+from litestar.types import ASGIApp
 
 from api.dependencies import AnyRequest, provide_client_keys, provide_units
 from api.oauth import answers, parameters
@@ -10,24 +12,24 @@ from coop.authorization.server import Endpoint, Proof, ProtocolRequest
 
 
 @post("/oauth/token", exception_handlers=answers.handlers, include_in_schema=False)
-async def token(request: AnyRequest) -> Response[bytes]:
+async def token(request: AnyRequest) -> ASGIApp:
     """Turn a code, a refresh token or a client's own credentials into tokens (RFC 6749, section 3.2)."""
     return await _answer(request, "token")
 
 
 @post("/oauth/introspect", exception_handlers=answers.handlers, include_in_schema=False)
-async def introspect(request: AnyRequest) -> Response[bytes]:
+async def introspect(request: AnyRequest) -> ASGIApp:
     """Tell a client what a token of its own is worth (RFC 7662)."""
     return await _answer(request, "introspection")
 
 
 @post("/oauth/revoke", exception_handlers=answers.handlers, include_in_schema=False)
-async def revoke(request: AnyRequest) -> Response[bytes]:
+async def revoke(request: AnyRequest) -> ASGIApp:
     """Take a token back from its client (RFC 7009)."""
     return await _answer(request, "revocation")
 
 
-async def _answer(request: AnyRequest, endpoint: Endpoint) -> Response[bytes]:
+async def _answer(request: AnyRequest, endpoint: Endpoint) -> ASGIApp:
     # Taken here, not injected: the framework starts a task for each of several dependencies.
     units, client_keys = provide_units(request), provide_client_keys(request)
     form = await parameters.of_form(request)
@@ -51,8 +53,8 @@ async def _answer(request: AnyRequest, endpoint: Endpoint) -> Response[bytes]:
     ):
         async with units.read() as work:
             signed = await signed_answers.introspection(work, given.inspected_by, given.body)
-        return answers.signed(signed, signed_answers.INTROSPECTION)
-    return answers.json(given.body, given.status, given.headers)
+        return answers.Bare(signed.encode(), given.status, {}, signed_answers.INTROSPECTION)
+    return answers.Bare(msgspec.json.encode(given.body), given.status, given.headers, "application/json")
 
 
 routes = [token, introspect, revoke]
