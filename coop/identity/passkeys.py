@@ -4,6 +4,7 @@ A browser offers passkeys only to a host that has a name: the relying party is t
 bare IP address (the demo's 127.0.0.1) has none.
 """
 
+import base64
 import ipaddress
 import json
 import secrets
@@ -13,18 +14,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import webauthn
 from sqlalchemy import JSON, ForeignKey, LargeBinary, String, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
-from webauthn.helpers import base64url_to_bytes, options_to_json
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    CredentialDeviceType,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from coop.database import Base
 from coop.errors import Invalid, NotFound, Refused
@@ -120,6 +112,9 @@ async def begin_registration(work: UnitOfWork, *, purpose: Purpose, account_id: 
     if len(held) >= MOST:
         raise Refused("An account has at most 20 passkeys; remove one first.")
     challenge = _challenge(work, purpose, account_id)
+    import webauthn  # noqa: PLC0415 - ten megabytes, for attestations of every make: who needs none carries none
+    from webauthn.helpers import options_to_json, structs  # noqa: PLC0415
+
     return options_to_json(
         webauthn.generate_registration_options(
             rp_id=_party(work.settings),
@@ -130,23 +125,26 @@ async def begin_registration(work: UnitOfWork, *, purpose: Purpose, account_id: 
             challenge=challenge,
             timeout=int(LIFETIME.total_seconds() * 1000),
             # Discoverable and verified by PIN or body: one touch is both factors, and nobody types a name.
-            authenticator_selection=AuthenticatorSelectionCriteria(
-                resident_key=ResidentKeyRequirement.REQUIRED,
-                user_verification=UserVerificationRequirement.REQUIRED,
+            authenticator_selection=structs.AuthenticatorSelectionCriteria(
+                resident_key=structs.ResidentKeyRequirement.REQUIRED,
+                user_verification=structs.UserVerificationRequirement.REQUIRED,
             ),
-            exclude_credentials=[PublicKeyCredentialDescriptor(id=key.credential_id) for key in held],
+            exclude_credentials=[structs.PublicKeyCredentialDescriptor(id=key.credential_id) for key in held],
         )
     )
 
 
 async def begin_sign_in(work: UnitOfWork) -> str:
     """Return the options, as JSON, for signing in; they name no account, so they tell of none."""
+    import webauthn  # noqa: PLC0415 - as above
+    from webauthn.helpers import options_to_json, structs  # noqa: PLC0415
+
     return options_to_json(
         webauthn.generate_authentication_options(
             rp_id=_party(work.settings),
             challenge=_challenge(work, "sign_in", None),
             timeout=int(LIFETIME.total_seconds() * 1000),
-            user_verification=UserVerificationRequirement.REQUIRED,
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
         )
     )
 
@@ -170,6 +168,9 @@ async def take(units: Units, response: str, *, purpose: Purpose, account_id: UUI
 
 async def add(work: UnitOfWork, account: Account, ceremony: Ceremony, *, name: str = "") -> Passkey:
     """Keep the passkey that was just made for `account`."""
+    import webauthn  # noqa: PLC0415 - as above
+    from webauthn.helpers.structs import CredentialDeviceType  # noqa: PLC0415
+
     if ceremony.account_id != account.id:
         raise BadPasskey(field="credential")
     try:
@@ -204,10 +205,12 @@ async def add(work: UnitOfWork, account: Account, ceremony: Ceremony, *, name: s
 
 async def verify(work: UnitOfWork, ceremony: Ceremony) -> Passkey:
     """Return the passkey whose holder signed the challenge, having noted its counter."""
+    import webauthn  # noqa: PLC0415 - as above
+
     try:
         claimed = json.loads(ceremony.response)
-        credential_id = base64url_to_bytes(claimed["rawId"])
-        owner = UUID(bytes=base64url_to_bytes(claimed["response"]["userHandle"]))
+        credential_id = _decoded(claimed["rawId"])
+        owner = UUID(bytes=_decoded(claimed["response"]["userHandle"]))
     except Exception as error:  # a parser of hostile bytes fails in many ways, which all mean this
         raise BadPasskey(field="credential") from error
     key = await work.session.scalar(
@@ -299,8 +302,8 @@ def _challenge(work: UnitOfWork, purpose: Purpose, account_id: UUID | None) -> b
 def _answered(response: str) -> bytes:
     """Return the challenge that the browser says it answers; it proves nothing until the signature is verified."""
     try:
-        client_data = json.loads(base64url_to_bytes(json.loads(response)["response"]["clientDataJSON"]))
-        challenge, framed = base64url_to_bytes(client_data["challenge"]), client_data.get("crossOrigin")
+        client_data = json.loads(_decoded(json.loads(response)["response"]["clientDataJSON"]))
+        challenge, framed = _decoded(client_data["challenge"]), client_data.get("crossOrigin")
     except Exception as error:  # a parser of hostile bytes fails in many ways, which all mean this
         raise BadPasskey(field="credential") from error
     if framed:
@@ -310,3 +313,8 @@ def _answered(response: str) -> bytes:
 
 def _named(name: str) -> str:
     return " ".join(name.replace("\0", "").split())[:60] or "Passkey"
+
+
+def _decoded(text: str) -> bytes:
+    """Return what base64url without padding spells; too much padding does no harm."""
+    return base64.urlsafe_b64decode(f"{text}===")

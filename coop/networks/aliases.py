@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from confusable_homoglyphs import confusables
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, exists, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -89,6 +88,9 @@ def skeleton(name: str) -> str:
 def _latin(character: str) -> str:
     if character.isascii():
         return character
+    # Its tables take eight megabytes of every process, and few names have such letters.
+    from confusable_homoglyphs import confusables  # noqa: PLC0415
+
     alike = confusables.is_confusable(character, greedy=True, preferred_aliases=[])
     seen = (one["c"] for one in alike[0]["homoglyphs"]) if alike else ()
     return next((c.lower() for c in seen if len(c) == 1 and c.isascii() and c.isalnum()), character)
