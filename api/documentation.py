@@ -111,7 +111,11 @@ def webhooks(issuer: str) -> tuple[Webhook, ...]:
         payloads.Linked(timestamp=TOLD_AT, data=member),
         payloads.Activated(timestamp=TOLD_AT, data=member),
         payloads.Ended(timestamp=TOLD_AT, data=member),
+        payloads.Locked(timestamp=TOLD_AT, data=member),
+        payloads.Unlocked(timestamp=TOLD_AT, data=member),
+        payloads.Erased(timestamp=TOLD_AT, data=member),
         payloads.CovenantChanged(timestamp=TOLD_AT, data=covenant),
+        payloads.Test(timestamp=TOLD_AT, data=payloads.Nothing()),
     )
     return tuple(
         Webhook(

@@ -9,8 +9,10 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,6 +24,9 @@ from coop.settings import Settings
 CONNECT_SECONDS = 4.0
 TOTAL_SECONDS = 10.0
 LONGEST_URL = 500
+LOOK_UPS = 128
+"""Names that are looked up at once. The system's resolver blocks a thread for as long as a name server likes to be silent, so it
+gets threads of its own: in the common pool a handful of such names would stop everything else."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # What Python 3.11 calls global, or what carries a hidden IPv4 address that we would have to trust.
@@ -33,6 +38,8 @@ _REFUSED = tuple(
         "192.88.99.0/24",
         "2001::/23",
         "2002::/16",
+        "3fff::/20",
+        "5f00::/16",
         "64:ff9b:1::/48",
         "fec0::/10",
     )
@@ -114,6 +121,7 @@ class Fetcher:
         """Take from `settings` whether private addresses may be called."""
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     async def send(
         self,
@@ -149,12 +157,18 @@ class Fetcher:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            private_targets = self._settings.private_targets
+            self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    resolver=_GuardedResolver(private_targets=self._settings.private_targets),
+                    resolver=_GuardedResolver(self._threads, private_targets=private_targets),
+                    socket_factory=partial(_guarded_socket, private_targets=private_targets),
                     use_dns_cache=False,
                     limit=0,
                     # An answer of which we read only the head leaves a connection that nobody can use again.
@@ -182,16 +196,16 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
 class _GuardedResolver(AbstractResolver):
     """Resolves a name and refuses it if any of its addresses is private; the connection then uses just these."""
 
-    def __init__(self, *, private_targets: bool):
+    def __init__(self, threads: ThreadPoolExecutor, *, private_targets: bool):
+        self._threads = threads
         self._private_targets = private_targets
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the checked addresses of `host`."""
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, family=family
-        )
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         results: list[ResolveResult] = []
         for found_family, _, protocol, _, address in found:
             literal = str(address[0])
@@ -211,6 +225,14 @@ class _GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Hold nothing that would need closing."""
+
+
+def _guarded_socket(found: tuple[Any, ...], *, private_targets: bool) -> socket.socket:
+    """Make the socket for one address; the last look, in case two parsers ever read one URL differently."""
+    family, kind, protocol, _, address = found
+    if not reachable(ipaddress.ip_address(str(address[0])), private_targets=private_targets):
+        raise PermissionError
+    return socket.socket(family, kind, protocol)
 
 
 def _literal(host: str) -> Address | None:

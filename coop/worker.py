@@ -27,7 +27,7 @@ from coop.ledger import sealer
 from coop.mail import Letter, Mailer
 from coop.membership import renewal
 from coop.money import Money
-from coop.networks import announcements, deliveries, settlement
+from coop.networks import announcements, deliveries, sending, settlement
 from coop.networks.moving import imported
 from coop.outbox import Event, OutboxMessage, Scheduled, read
 from coop.sponsorship import gifts, places
@@ -248,7 +248,7 @@ def together(*listeners: Mapping[type[Event], Handler]) -> dict[type[Event], tup
 async def deliver(units: Units) -> int:
     """Send the webhooks that are due."""
     async with Fetcher(units.settings) as fetcher:
-        return await deliveries.deliver_due(units, fetcher)
+        return await sending.deliver_due(units, fetcher)
 
 
 async def sign_out(units: Units) -> int:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from coop.authorization import consents, grants, notices
 from coop.identity import sessions
-from coop.identity.accounts import AccountShut
+from coop.identity.accounts import AccountErased, AccountLocked
 from coop.identity.sessions import CredentialsChanged, SessionEnded
 from coop.membership.events import MembershipEnded
 from coop.outbox import Event
@@ -69,7 +69,7 @@ async def credentials_changed(work: UnitOfWork, event: Event) -> None:
 
 async def account_shut(work: UnitOfWork, event: Event) -> None:
     """Listen to locks and erasures."""
-    if isinstance(event, AccountShut):
+    if isinstance(event, AccountLocked | AccountErased):
         await of_account(work, event.account_id)
 
 
@@ -82,6 +82,7 @@ async def membership_ended(work: UnitOfWork, event: Event) -> None:
 handlers: dict[type[Event], Callable[[UnitOfWork, Event], Awaitable[None]]] = {
     SessionEnded: session_ended,
     CredentialsChanged: credentials_changed,
-    AccountShut: account_shut,
+    AccountErased: account_shut,
+    AccountLocked: account_shut,
     MembershipEnded: membership_ended,
 }

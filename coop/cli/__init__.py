@@ -23,6 +23,7 @@ COMMANDS = {
     "keys": "List and rotate the keys that sign.",
     "network": "Plug networks in, and see to them.",
     "client": "Let programs of the cooperative's own act in their own name.",
+    "webhooks": "List what networks were told, and tell it again.",
     "role": "Give the first roles while the founding phase runs.",
     "member": "Look up one member's standing.",
 }

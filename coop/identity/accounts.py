@@ -16,8 +16,10 @@ from coop.unit_of_work import UnitOfWork, new_id
 
 __all__ = [
     "Account",
+    "AccountErased",
+    "AccountLocked",
     "AccountRegistered",
-    "AccountShut",
+    "AccountUnlocked",
     "BadHandle",
     "HandleTaken",
     "available",
@@ -27,6 +29,7 @@ __all__ = [
     "hold",
     "lock",
     "register",
+    "unlock",
 ]
 
 
@@ -68,8 +71,20 @@ class AccountRegistered(Event, frozen=True):
     account_id: UUID
 
 
-class AccountShut(Event, frozen=True):
-    """An account was locked or erased: whatever it opened closes, everywhere."""
+class AccountLocked(Event, frozen=True):
+    """An account was locked: it signs in nowhere, and its networks are told to end its sessions."""
+
+    account_id: UUID
+
+
+class AccountUnlocked(Event, frozen=True):
+    """The lock of an account was lifted."""
+
+    account_id: UUID
+
+
+class AccountErased(Event, frozen=True):
+    """An account was erased; its networks are told as long as its links run, hence links are ended after this."""
 
     account_id: UUID
 
@@ -133,16 +148,29 @@ async def hold(work: UnitOfWork, account_id: UUID) -> Account:
 
 
 async def lock(work: UnitOfWork, account_id: UUID) -> bool:
-    """Shut an account out, here and on every network, until it is unlocked; tell whether it was open."""
-    locked = await changed(
-        work.session,
+    """Lock an account; every session and token of it is void from this moment. Tell whether it was open until now."""
+    locked = (
         update(Account)
-        .where(Account.id == account_id, Account.locked_at.is_(None))
-        .values(locked_at=work.wall),
+        .where(Account.id == account_id, Account.locked_at.is_(None), Account.erased_at.is_(None))
+        .values(locked_at=work.now)
     )
-    if locked:
-        work.publish(AccountShut(account_id=account_id))
-    return locked
+    if not await changed(work.session, locked):
+        return False
+    work.publish(AccountLocked(account_id=account_id))
+    return True
+
+
+async def unlock(work: UnitOfWork, account_id: UUID) -> bool:
+    """Lift the lock of an account, and tell whether there was one."""
+    lifted = (
+        update(Account)
+        .where(Account.id == account_id, Account.locked_at.is_not(None), Account.erased_at.is_(None))
+        .values(locked_at=None)
+    )
+    if not await changed(work.session, lifted):
+        return False
+    work.publish(AccountUnlocked(account_id=account_id))
+    return True
 
 
 async def by_handle(work: UnitOfWork, handle: str) -> Account | None:

@@ -6,14 +6,19 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import policies
+from coop.identity.accounts import AccountErased, AccountLocked, AccountUnlocked
 from coop.membership.events import MembershipActivated, MembershipEnded
-from coop.networks import deliveries, payloads
+from coop.networks import deliveries, links, payloads
+from coop.networks.deliveries import Rank
 from coop.networks.endpoints import Endpoint
 from coop.networks.links import Link, MemberLinked
 from coop.outbox import Event
 from coop.unit_of_work import UnitOfWork
 
-MemberFact = type[payloads.Linked | payloads.Activated | payloads.Ended]
+MemberFact = type[payloads.MemberFact]
+
+URGENT: tuple[MemberFact, ...] = (payloads.Locked, payloads.Unlocked)
+"""What reaches every network within a minute, however much waits to be told about the same member."""
 
 
 async def tell_networks_of(
@@ -30,7 +35,8 @@ async def tell_networks_of(
     for endpoint_id, subject in await work.session.execute(linked):
         due_at = deliveries.told_at(work)
         told = fact(timestamp=due_at.replace(microsecond=0), data=payloads.Member(subject=subject))
-        deliveries.write(work, endpoint_id, told, account_id=account_id, due_at=due_at)
+        rank = Rank.URGENT if fact in URGENT else Rank.ORDINARY
+        deliveries.write(work, endpoint_id, told, account_id=account_id, due_at=due_at, rank=rank)
 
 
 async def member_linked(work: UnitOfWork, event: Event) -> None:
@@ -51,6 +57,25 @@ async def membership_ended(work: UnitOfWork, event: Event) -> None:
         await tell_networks_of(work, event.account_id, payloads.Ended)
 
 
+async def account_locked(work: UnitOfWork, event: Event) -> None:
+    """Tell a member's networks that the account was locked, so that they end its sessions."""
+    if isinstance(event, AccountLocked):
+        await tell_networks_of(work, event.account_id, payloads.Locked)
+
+
+async def account_unlocked(work: UnitOfWork, event: Event) -> None:
+    """Tell a member's networks that the lock was lifted."""
+    if isinstance(event, AccountUnlocked):
+        await tell_networks_of(work, event.account_id, payloads.Unlocked)
+
+
+async def account_erased(work: UnitOfWork, event: Event) -> None:
+    """Tell a member's networks that the account is gone, then end its links: they say whom to tell."""
+    if isinstance(event, AccountErased):
+        await tell_networks_of(work, event.account_id, payloads.Erased)
+        await links.unlink_all(work, event.account_id)
+
+
 async def policy_adopted(work: UnitOfWork, event: Event) -> None:
     """Tell every network that there is a new covenant to sign."""
     if not isinstance(event, policies.PolicyAdopted) or event.kind != policies.Covenant.kind():
@@ -66,5 +91,8 @@ handlers: dict[type[Event], Callable[[UnitOfWork, Event], Awaitable[None]]] = {
     MemberLinked: member_linked,
     MembershipActivated: membership_activated,
     MembershipEnded: membership_ended,
+    AccountLocked: account_locked,
+    AccountUnlocked: account_unlocked,
+    AccountErased: account_erased,
     policies.PolicyAdopted: policy_adopted,
 }

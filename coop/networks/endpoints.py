@@ -34,6 +34,12 @@ class NoEndpoint(NotFound):
     code = "no_endpoint"
 
 
+class EndpointGone(Refused):
+    """Your server answered that this address is gone; set the address again, or another one, before anything is sent."""
+
+    code = "endpoint_gone"
+
+
 class Endpoint(Base):
     """The one address of a network that is told facts; its secrets are sealed."""
 
@@ -48,6 +54,11 @@ class Endpoint(Base):
     previous_until: Mapped[datetime | None] = mapped_column(default=None)
     gone_at: Mapped[datetime | None] = mapped_column(default=None)
     """When the other side answered 410 Gone: it is told nothing more until its address is set again."""
+    failing_since: Mapped[datetime | None] = mapped_column(default=None)
+    """When the present row of failures began; nothing has arrived since."""
+    slow: Mapped[bool] = mapped_column(default=False)
+    """Whether the last attempt was not answered, or not at once; slow endpoints share lanes of their own."""
+    tried_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
 async def create(work: UnitOfWork, network_id: UUID, url: str) -> tuple[Endpoint, str]:
@@ -76,7 +87,9 @@ async def move(work: UnitOfWork, network_id: UUID, url: str) -> None:
     """Tell the network at another address, under the same secret; also wakes an endpoint that was gone."""
     endpoint = await of(work, network_id)
     endpoint.url = fetching.check_url(url, work.settings)
-    endpoint.gone_at = None
+    # A new address is judged afresh.
+    endpoint.gone_at = endpoint.failing_since = None
+    endpoint.slow = False
 
 
 async def rotate(work: UnitOfWork, network_id: UUID) -> str:

@@ -92,6 +92,13 @@ async def unlink(work: UnitOfWork, network_id: UUID, account_id: UUID) -> bool:
     return ended.first() is not None
 
 
+async def unlink_all(work: UnitOfWork, account_id: UUID) -> None:
+    """End every link of an account."""
+    await work.session.execute(
+        update(Link).where(Link.account_id == account_id, Link.ended_at.is_(None)).values(ended_at=work.now)
+    )
+
+
 async def find(work: UnitOfWork, network_id: UUID, account_id: UUID) -> Link | None:
     """Return the running link of an account to a network, if there is one."""
     found = await work.session.get(Link, (network_id, account_id))

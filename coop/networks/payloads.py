@@ -1,6 +1,7 @@
 """What webhooks say: thin facts under the network's own subject, from which the network looks the rest up."""
 
 from datetime import datetime
+from typing import get_args
 
 import msgspec
 
@@ -19,6 +20,10 @@ class Covenant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Its number."""
     url: str
     """Where it can be read."""
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing at all: the fact is its type."""
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
@@ -46,16 +51,40 @@ class Ended(Payload, frozen=True, kw_only=True, tag="membership.ended"):
     data: Member
 
 
+class Locked(Payload, frozen=True, kw_only=True, tag="account.locked"):
+    """A member's account was locked, since it was taken over or the law demands it; which, is nobody's business."""
+
+    data: Member
+
+
+class Unlocked(Payload, frozen=True, kw_only=True, tag="account.unlocked"):
+    """A lock was lifted; what the member is entitled to now stands in the entitlement answer."""
+
+    data: Member
+
+
+class Erased(Payload, frozen=True, kw_only=True, tag="account.erased"):
+    """A member had their account erased; their subject will never sign in again."""
+
+    data: Member
+
+
 class CovenantChanged(Payload, frozen=True, kw_only=True, tag="covenant.changed"):
     """The members adopted a new version of the covenant."""
 
     data: Covenant
 
 
-Fact = Linked | Activated | Ended | CovenantChanged
-TYPES: tuple[str, ...] = tuple(
-    str(fact.__struct_config__.tag) for fact in (Linked, Activated, Ended, CovenantChanged)
-)
+class Test(Payload, frozen=True, kw_only=True, tag="endpoint.test"):
+    """Somebody who administers the network wants to see whether its endpoint answers."""
+
+    data: Nothing
+
+
+MemberFact = Linked | Activated | Ended | Locked | Unlocked | Erased
+Fact = MemberFact | CovenantChanged | Test
+TYPES: tuple[str, ...] = tuple(str(fact.__struct_config__.tag) for fact in get_args(Fact))
+TEST = str(Test.__struct_config__.tag)
 
 
 def schema() -> bytes:

@@ -35,14 +35,24 @@ class Receiver:
     silent: bool = False
     received: list[Received] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    awaited: int | None = None
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Take one webhook."""
         self.received.append(Received(dict(request.headers), await request.read()))
         self.arrived.set()
+        if self.awaited is not None and len(self.received) >= self.awaited:
+            self.enough.set()
         if self.silent:
             await asyncio.Event().wait()
         return web.Response(status=self.status, body=self.body or None, headers=self.headers)
+
+    async def heard(self, number: int) -> None:
+        """Wait until that many webhooks have come in."""
+        self.awaited = number
+        if len(self.received) < number:
+            await self.enough.wait()
 
     @property
     def types(self) -> list[str]:
