@@ -16,7 +16,7 @@ from coop.identity import accounts, recovery
 from coop.membership import standing, terms
 from coop.membership.standing import Standing
 from coop.money import Money
-from coop.networks import aliases, links
+from coop.networks import admins, aliases, links
 from coop.policies import Dues
 from coop.sponsorship import places
 from coop.unit_of_work import UnitOfWork, Units
@@ -48,6 +48,7 @@ async def account(
         place = await places.open_place(work, signed_in.account_id)
         votes = await roll.awaiting(work, signed_in.account_id)
         uses = await _uses(work, signed_in)
+        administers = await admins.networks_of(work, signed_in.account_id)
         locked_out = await recovery.lacking(work, known)
         now = work.now
     return page(
@@ -62,6 +63,7 @@ async def account(
         place=place,
         votes=votes,
         networks=uses,
+        administers=administers,
     )
 
 

@@ -146,12 +146,12 @@ HOLDINGS = (
         why=marked("So that nobody can act on your account unseen."),
         who=marked("You, and stewards."),
         until=marked("For ever: the log can only grow."),
-        tables=("audit_log", "roles", "proposals"),
+        tables=("audit_log", "roles", "proposals", "network_admins"),
     ),
 )
 
 NOTHING_OF_A_PERSON = frozenset(
     "clients clock_offset covenant_signatures ledger_balances networks pairwise_fingerprint place_queue "
-    "policy_versions schedule seals signing_keys webhook_endpoints".split()
+    "policy_versions schedule seals signing_keys used_assertions webhook_endpoints".split()
 )
 """The tables that hold nothing about a person."""

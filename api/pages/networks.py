@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from api.dependencies import Viewer
 from api.pages.rendering import page
 from coop.networks import covenant, networks
+from coop.stewardship import roles
 from coop.unit_of_work import Units
 
 
@@ -19,16 +20,18 @@ async def directory(
     viewer: NamedDependency[Viewer | None],
 ) -> Response[bytes]:
     """List every network that people can join."""
-    del viewer
     async with units.read() as work:
+        may_add = viewer is not None and "admin" in await roles.held(work, viewer.account_id)
         found = await networks.directory(work)
         signed = await covenant.signed(work, [network.id for network in found])
     return page(
         "networks/directory.html",
         request,
+        may_add=may_add,
         networks=[
             {
                 "name": network.name,
+                "slug": network.slug,
                 "origin": network.origin,
                 "host": urlsplit(network.origin).netloc,
                 "since": network.created_at,

@@ -12,11 +12,18 @@ from coop.authorization import grants, notices, scopes
 from coop.authorization.clients import Client
 from coop.authorization.facts import Profile
 from coop.database import Base
+from coop.errors import NotFound
 from coop.identity.accounts import Account
 from coop.networks import aliases, links
 from coop.networks.aliases import AliasTaken
 from coop.networks.moving import claiming
 from coop.unit_of_work import UnitOfWork
+
+
+class NoConsent(NotFound):
+    """You have not connected that network, or have cut it off."""
+
+    code = "no_consent"
 
 
 class Consent(Base):
@@ -185,6 +192,19 @@ async def withdraw(work: UnitOfWork, client: Client, account_id: UUID) -> None:
     )
     if not others:
         await links.unlink(work, client.network_id, account_id)
+
+
+async def share(
+    work: UnitOfWork, client_id: UUID, account_id: UUID, *, email: bool, display_name: bool
+) -> None:
+    """Change what a client may know of what it asked for; what it did not ask for stays unshared."""
+    consent = await of(work, client_id, account_id)
+    if consent is None or consent.withdrawn_at is not None:
+        raise NoConsent
+    asked = scopes.words(consent.scope)
+    consent.shares_email = email and scopes.EMAIL in asked
+    # A single claim may have been consented to without its scope.
+    consent.shares_display_name = display_name and "name" in scopes.claims_of(asked)
 
 
 async def _choose(work: UnitOfWork, client: Client, account: Account, name: str) -> str:

@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, LargeBinary, String, Update, or_, update
+from sqlalchemy import JSON, ForeignKey, LargeBinary, String, Update, func, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.authorization.clients import Client, digest
@@ -82,6 +82,16 @@ async def begin(
         )
     )
     return code
+
+
+async def last_sign_ins(work: UnitOfWork, account_id: UUID) -> dict[UUID, datetime]:
+    """Return when an account last signed in to each client, as far as that is still remembered."""
+    rows = await work.session.execute(
+        select(Grant.client_id, func.max(Grant.created_at))
+        .where(Grant.account_id == account_id, Grant.code_used_at.is_not(None))
+        .group_by(Grant.client_id)
+    )
+    return {client_id: moment for client_id, moment in rows}  # noqa: C416 - dict() does not know that a row is a pair
 
 
 async def revoke_for(work: UnitOfWork, account_id: UUID, client_id: UUID) -> None:

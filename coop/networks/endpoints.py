@@ -75,9 +75,17 @@ async def create(work: UnitOfWork, network_id: UUID, url: str) -> tuple[Endpoint
     return endpoint, secret
 
 
+async def find(work: UnitOfWork, network_id: UUID) -> Endpoint | None:
+    """Return the endpoint of a network, if it has one."""
+    endpoint: Endpoint | None = await work.session.scalar(
+        select(Endpoint).where(Endpoint.network_id == network_id)
+    )
+    return endpoint
+
+
 async def of(work: UnitOfWork, network_id: UUID) -> Endpoint:
-    """Return the endpoint of a network."""
-    endpoint = await work.session.scalar(select(Endpoint).where(Endpoint.network_id == network_id))
+    """Return the endpoint of a network, or refuse."""
+    endpoint = await find(work, network_id)
     if endpoint is None:
         raise NoEndpoint
     return endpoint

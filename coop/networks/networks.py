@@ -133,6 +133,13 @@ async def directory(work: UnitOfWork) -> list[Network]:
     return list(found)
 
 
+async def rename(work: UnitOfWork, network_id: UUID, name: str) -> str:
+    """Give the network another name, and return it as it is written."""
+    named = _readable(name)
+    await work.session.execute(update(Network).where(Network.id == network_id).values(name=named))
+    return named
+
+
 async def suspend(work: UnitOfWork, network_id: UUID) -> None:
     """Stop new logins to a network that breaks the covenant; nobody's data is touched."""
     await _turn(work, network_id, SUSPENDED)
