@@ -234,7 +234,12 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         mailer,
         jobs=jobs,
         handlers=together(announcements.handlers, recovery.handlers, ending.handlers),
-        errands=(partial(deliver, units), partial(sign_out, units)),
+        errands=(
+            partial(call, units, sending.deliver_quick),
+            partial(call, units, sending.deliver_slow),
+            # Beside the webhooks, which may be many, since this cannot wait.
+            partial(call, units, backchannel.tell_due),
+        ),
         idle=0.3 if units.settings.demo else 0.5,
     )
 
@@ -245,16 +250,10 @@ def together(*listeners: Mapping[type[Event], Handler]) -> dict[type[Event], tup
     return {event: tuple(one[event] for one in listeners if event in one) for event in events}
 
 
-async def deliver(units: Units) -> int:
-    """Send the webhooks that are due."""
+async def call(units: Units, errand: Callable[[Units, Fetcher], Awaitable[int]]) -> int:
+    """Run an errand that calls others' servers."""
     async with Fetcher(units.settings) as fetcher:
-        return await sending.deliver_due(units, fetcher)
-
-
-async def sign_out(units: Units) -> int:
-    """Tell networks whom they should sign out; beside the webhooks, which may be many, since this cannot wait."""
-    async with Fetcher(units.settings) as fetcher:
-        return await backchannel.tell_due(units, fetcher)
+        return await errand(units, fetcher)
 
 
 async def planned(work: UnitOfWork, account_id: UUID) -> Money | None:

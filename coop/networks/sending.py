@@ -2,14 +2,15 @@
 
 Each endpoint that has something due gets a turn in a lane. An endpoint that left the last attempt unanswered, or took its time,
 is slow: slow ones share a few lanes of their own, one attempt a turn, so that any number of tar-pits delays only each
-other. In the quick lanes an attempt stops counting once it lasts longer than `PATIENCE`; hence tar-pits that nobody has met yet
-hold up a newcomer for no longer than that. Whoever has waited longest for a turn comes first.
+other. Those that nobody has met yet hold up a newcomer for no longer than `lanes.PATIENCE`.
 """
 
+import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
@@ -21,18 +22,16 @@ from standardwebhooks.webhooks import Webhook
 
 from coop.errors import CoopError
 from coop.fetching import TOTAL_SECONDS, Fetcher
+from coop.networks import lanes
 from coop.networks.deliveries import BACK_OFF, REMEMBERED, Attempt, Delivery, own_delay
 from coop.networks.endpoints import Endpoint, signing_secrets
 from coop.unit_of_work import UnitOfWork, Units
 
 QUICK_LANES = 64
 SLOW_LANES = 16
-PATIENCE = 2.0
-"""Seconds after which an answer counts as slow."""
 BATCH = 10
 LEASE = timedelta(seconds=BATCH * TOTAL_SECONDS + 80)
 """Longer than a batch can take."""
-_LOOK_AGAIN_SECONDS = 0.5
 
 log = structlog.get_logger("coop.webhooks")
 
@@ -65,80 +64,48 @@ class Outcome:
         return self.status is not None and HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-@dataclass(slots=True)
-class Lane:
-    """An endpoint's turn; `began` is when its present attempt did."""
-
-    slow: bool
-    began: float = field(default_factory=anyio.current_time)
-
-    @property
-    def occupied(self) -> bool:
-        """Whether the lane counts: a quick one that somebody clogs has been given up to them."""
-        return self.slow or anyio.current_time() - self.began < PATIENCE
+async def deliver_quick(units: Units, fetcher: Fetcher) -> int:
+    """Send what is due to endpoints that answer at once, a batch a turn."""
+    return await lanes.serve(
+        partial(_waiting, units, slow=False),
+        partial(_serve, units, fetcher, most=BATCH),
+        most=QUICK_LANES,
+    )
 
 
-async def deliver_due(units: Units, fetcher: Fetcher) -> int:
-    """Send all that is due and return how much arrived; what becomes due meanwhile goes along."""
-    arrived = 0
-    lanes: dict[UUID, Lane] = {}
-    freed = anyio.Event()
-
-    async def turn(endpoint_id: UUID, lane: Lane) -> None:
-        nonlocal arrived
-        try:
-            arrived += await _serve(units, fetcher, endpoint_id, lane)
-        except CoopError as error:
-            # The lease keeps these deliveries out of the way until somebody has mended the cause.
-            log.exception("lane_fault", code=error.code)
-        finally:
-            del lanes[endpoint_id]
-            freed.set()
-
-    async with anyio.create_task_group() as group:
-        while True:
-            freed = anyio.Event()
-            for endpoint_id, slow in await _waiting(units, lanes):
-                lanes[endpoint_id] = Lane(slow)
-                group.start_soon(turn, endpoint_id, lanes[endpoint_id])
-            if not lanes:
-                break
-            # While a slow one is being waited for, others may come due.
-            with anyio.move_on_after(_LOOK_AGAIN_SECONDS):
-                await freed.wait()
-    return arrived
+async def deliver_slow(units: Units, fetcher: Fetcher) -> int:
+    """Send what is due to endpoints that are slow, one attempt a turn; they wait for each other."""
+    return await lanes.serve(
+        partial(_waiting, units, slow=True),
+        partial(_serve, units, fetcher, most=1),
+        most=SLOW_LANES,
+        patience=math.inf,
+    )
 
 
-async def _waiting(units: Units, lanes: dict[UUID, Lane]) -> list[tuple[UUID, bool]]:
-    """Return endpoints with something due for which there is a lane, and whether it is a slow one."""
-    found: list[tuple[UUID, bool]] = []
+async def _waiting(units: Units, busy: set[UUID], most: int, *, slow: bool) -> Sequence[UUID]:
+    """Return endpoints with something due, but those that are being served; who has waited longest comes first."""
     async with units.read() as work:
-        for slow, most in ((False, QUICK_LANES), (True, SLOW_LANES)):
-            room = most - sum(lane.occupied for lane in lanes.values() if lane.slow is slow)
-            if room <= 0:
-                continue
-            waiting = await work.session.scalars(
-                select(Endpoint.id)
-                .where(
-                    Endpoint.slow.is_(slow),
-                    Endpoint.gone_at.is_(None),
-                    Endpoint.id.not_in(lanes),
-                    exists().where(Delivery.endpoint_id == Endpoint.id, _due(work.wall)),
-                )
-                .order_by(Endpoint.tried_at.nulls_first())
-                .limit(room)
+        found = await work.session.scalars(
+            select(Endpoint.id)
+            .where(
+                Endpoint.slow.is_(slow),
+                Endpoint.gone_at.is_(None),
+                Endpoint.id.not_in(busy),
+                exists().where(Delivery.endpoint_id == Endpoint.id, _due(work.wall)),
             )
-            found += [(endpoint_id, slow) for endpoint_id in waiting]
-    return found
+            .order_by(Endpoint.tried_at.nulls_first())
+            .limit(most)
+        )
+        return found.all()
 
 
-async def _serve(units: Units, fetcher: Fetcher, endpoint_id: UUID, lane: Lane) -> int:
+async def _serve(units: Units, fetcher: Fetcher, endpoint_id: UUID, *, most: int) -> int:
     """Give one endpoint its turn: a few deliveries one after the other, until it is slow with one."""
     arrived = 0
-    parcels = await _claim(units, endpoint_id, most=1 if lane.slow else BATCH)
+    parcels = await _claim(units, endpoint_id, most=most)
     while parcels:
         parcel = parcels.pop(0)
-        lane.began = anyio.current_time()
         outcome = await _send(units, fetcher, parcel)
         async with units.open() as work:
             await _record(work, endpoint_id, parcel, outcome)
@@ -203,7 +170,7 @@ async def _send(units: Units, fetcher: Fetcher, parcel: Parcel) -> Outcome:
         answer = await fetcher.send("POST", parcel.url, body=parcel.body, headers=headers)
     except CoopError as refusal:
         return Outcome(None, refusal.code, slow=True)
-    return Outcome(answer.status, None, slow=anyio.current_time() - began > PATIENCE)
+    return Outcome(answer.status, None, slow=anyio.current_time() - began > lanes.PATIENCE)
 
 
 async def _record(work: UnitOfWork, endpoint_id: UUID, parcel: Parcel, outcome: Outcome) -> None:

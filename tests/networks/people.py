@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from coop import policies
+from coop.fetching import Fetcher
 from coop.identity.accounts import Account
-from coop.networks import networks
+from coop.networks import networks, sending
 from coop.unit_of_work import Units
 
 
@@ -24,3 +25,8 @@ async def network(units: Units, name: str = "Lagoon", *, kind: str = "own") -> U
             work, kind=kind, name=name, origin=f"https://{name.lower().replace(' ', '')}.example"
         )
     return made.id
+
+
+async def deliver(units: Units, fetcher: Fetcher) -> int:
+    """Send all that is due, as the worker's errands do, and return how much arrived."""
+    return await sending.deliver_quick(units, fetcher) + await sending.deliver_slow(units, fetcher)

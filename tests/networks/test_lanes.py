@@ -12,7 +12,7 @@ from sqlalchemy import select
 from coop.clock import FixedClock, SystemClock
 from coop.fetching import Fetcher
 from coop.identity import accounts
-from coop.networks import deliveries, endpoints, payloads, sending
+from coop.networks import deliveries, endpoints, lanes, payloads, sending
 from coop.networks.endpoints import Endpoint
 from coop.settings import Settings
 from coop.unit_of_work import Units
@@ -61,10 +61,10 @@ async def test_as_many_new_tar_pits_as_there_are_lanes_delay_the_next_network_by
         quick = await people.network(units, "Quick")
         await endpoint(units, quick, good)
         async with anyio.create_task_group() as group:
-            group.start_soon(sending.deliver_due, units, fetcher)
+            group.start_soon(people.deliver, units, fetcher)
             await pit.heard(sending.QUICK_LANES)
             await link(units, quick, robin)
-            with anyio.fail_after(sending.PATIENCE + 3):
+            with anyio.fail_after(lanes.PATIENCE + 3):
                 await good.arrived.wait()
             group.cancel_scope.cancel()
 
@@ -84,11 +84,11 @@ async def test_tar_pits_that_are_known_share_lanes_of_their_own_one_attempt_a_tu
         quick = await people.network(units, "Quick")
         await endpoint(units, quick, good)
         async with anyio.create_task_group() as group:
-            group.start_soon(sending.deliver_due, units, fetcher)
+            group.start_soon(sending.deliver_slow, units, fetcher)
             await pit.arrived.wait()
             await link(units, quick, await people.account(units, "robin"))
             with anyio.fail_after(5):
-                await good.arrived.wait()
+                assert await sending.deliver_quick(units, fetcher) == 1
             at_once = len(pit.received)
             group.cancel_scope.cancel()
 
@@ -104,9 +104,8 @@ async def test_after_one_unanswered_attempt_the_others_are_put_back_untried(
         (network_id,) = await pits(units, 1, pit)
         async with units.open() as work:
             there = await endpoints.of(work, network_id)
-        lane = sending.Lane(slow=False)
 
-        assert await sending._serve(units, fetcher, there.id, lane) == 0
+        assert await sending._serve(units, fetcher, there.id, most=sending.BATCH) == 0
 
     async with units.read() as work:
         there = await endpoints.of(work, network_id)
@@ -128,7 +127,7 @@ async def test_an_endpoint_that_answers_again_is_quick_again(
         there.slow, there.failing_since = True, work.wall
         await deliveries.test(work, lagoon)
 
-    assert await sending.deliver_due(units, fetcher) == 1
+    assert await people.deliver(units, fetcher) == 1
 
     async with units.read() as work:
         there = await endpoints.of(work, lagoon)
@@ -142,14 +141,14 @@ async def test_a_lock_waits_for_nothing_that_is_still_to_be_told_of_the_member(
     await endpoint(units, lagoon, receiver)
     receiver.status = 500
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     receiver.status = 204
     async with units.open() as work:
         assert await accounts.lock(work, robin)
         assert not await accounts.lock(work, robin)
     await carry_out(units)
 
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert receiver.types == ["member.linked", "account.locked"]
     assert set(receiver.received[-1].fact["data"]) == {"subject"}
@@ -168,7 +167,7 @@ async def test_a_lock_comes_before_whatever_else_is_due(
             await verb(work, members[0])
         await carry_out(units)
 
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert receiver.types[0] == "account.locked"
     # The two about the lock stay in order, though urgent.
@@ -187,7 +186,7 @@ async def test_an_erased_member_is_told_of_and_then_never_spoken_of(
     await carry_out(units)
     await tell(units, robin, payloads.Ended)
 
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert receiver.types == ["member.linked", "account.erased"]
 
@@ -198,16 +197,16 @@ async def test_what_is_replayed_holds_up_nothing_newer(
     robin, lagoon = await people.account(units, "robin"), await people.network(units)
     await endpoint(units, lagoon, receiver)
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     receiver.status = 500
     async with units.open() as work:
         (old,) = await deliveries.recent(work, lagoon)
         await deliveries.replay(work, lagoon, old.id)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     receiver.status = 204
 
     await tell(units, robin, payloads.Activated)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert receiver.types == ["member.linked", "member.linked", "membership.activated"]
 
@@ -220,12 +219,12 @@ async def test_what_still_waits_for_its_first_arrival_keeps_its_place_when_it_is
     receiver.status = 500
     await link(units, lagoon, robin)
     await tell(units, robin, payloads.Activated)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     receiver.status = 204
     async with units.open() as work:
         assert await deliveries.replay_failed(work, lagoon) == 2
 
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert receiver.types == ["member.linked", "member.linked", "membership.activated"]
 
@@ -239,7 +238,7 @@ async def test_replaying_what_failed_or_what_was_written_since_takes_just_that(
         receiver.status = 500 if number == 1 else 204
         clock.advance(timedelta(seconds=2))
         await link(units, lagoon, await people.account(units, f"member{number}"))
-        await sending.deliver_due(units, fetcher)
+        await people.deliver(units, fetcher)
 
     async with units.open() as work:
         everything = await deliveries.recent(work, lagoon)
@@ -247,7 +246,7 @@ async def test_replaying_what_failed_or_what_was_written_since_takes_just_that(
         assert await deliveries.replay_failed(work, lagoon) == 1
         assert await deliveries.replay_since(work, lagoon, clock.wall() - timedelta(seconds=1)) == 1
     before = len(receiver.received)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     again = {webhook.headers["Webhook-Id"] for webhook in receiver.received[before:]}
     assert again == {everything[0].id, everything[1].id}
@@ -264,7 +263,7 @@ async def test_one_test_at_a_time_and_none_to_an_endpoint_that_is_gone(
         async with units.open() as work:
             await deliveries.test(work, lagoon)
     receiver.status = 410
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert receiver.types == ["endpoint.test"]
     with pytest.raises(endpoints.EndpointGone):

@@ -77,7 +77,7 @@ async def test_a_link_is_told_signed_to_its_network(
     secret = await endpoint(units, lagoon, receiver)
     await link(units, lagoon, robin)
 
-    assert await sending.deliver_due(units, fetcher) == 1
+    assert await people.deliver(units, fetcher) == 1
 
     (webhook,) = receiver.received
     fact = Webhook(secret).verify(webhook.body, webhook.headers)
@@ -85,14 +85,14 @@ async def test_a_link_is_told_signed_to_its_network(
         subject = await subjects.of(work, lagoon, robin)
     assert fact["type"] == "member.linked"
     assert fact["data"] == {"subject": subject}
-    assert await sending.deliver_due(units, fetcher) == 0
+    assert await people.deliver(units, fetcher) == 0
 
 
 async def test_a_foreign_secret_does_not_verify(units: Units, fetcher: Fetcher, receiver: Receiver) -> None:
     robin, lagoon = await people.account(units, "robin"), await people.network(units)
     await endpoint(units, lagoon, receiver)
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     (webhook,) = receiver.received
     with pytest.raises(WebhookVerificationError):
@@ -111,7 +111,7 @@ async def test_nothing_that_two_networks_are_told_of_one_person_is_the_same(
         await link(units, harbor, robin)
         await tell(units, robin, payloads.Activated)
 
-        await sending.deliver_due(units, fetcher)
+        await people.deliver(units, fetcher)
 
     assert sorted(first.types) == sorted(second.types) == ["member.linked", "membership.activated"]
     ids = {webhook.headers["Webhook-Id"] for webhook in first.received + second.received}
@@ -143,12 +143,12 @@ async def test_facts_about_one_member_arrive_in_order_even_after_a_failure(
     receiver.status = 503
     await link(units, lagoon, robin)
     await tell(units, robin, payloads.Activated, payloads.Ended, payloads.Activated)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     failed = list(receiver.types)
     receiver.status = 200
 
     clock.advance(timedelta(seconds=6))
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert failed == ["member.linked"]
     assert receiver.types[1:] == [
@@ -167,12 +167,12 @@ async def test_a_failing_member_does_not_hold_up_another(
     await endpoint(units, lagoon, receiver)
     receiver.status = 500
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     receiver.status = 200
 
     await link(units, lagoon, wren)
 
-    assert await sending.deliver_due(units, fetcher) == 1
+    assert await people.deliver(units, fetcher) == 1
 
 
 async def test_a_delivery_is_retried_under_the_same_id_for_three_days_and_then_given_up(
@@ -186,7 +186,7 @@ async def test_a_delivery_is_retried_under_the_same_id_for_three_days_and_then_g
 
     while due_at := (await the_delivery(units)).due_at:
         clock.advance(max(due_at - clock.wall(), timedelta()))
-        await sending.deliver_due(units, fetcher)
+        await people.deliver(units, fetcher)
 
     assert len(receiver.received) == len(deliveries.BACK_OFF) + 1
     assert len({webhook.headers["Webhook-Id"] for webhook in receiver.received}) == 1
@@ -201,7 +201,7 @@ async def test_a_given_up_delivery_can_be_replayed_by_its_own_network(
     harbor = await people.network(units, "Harbor")
     await endpoint(units, lagoon, receiver)
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     delivery = await the_delivery(units)
 
     with pytest.raises(deliveries.NoSuchDelivery):
@@ -209,7 +209,7 @@ async def test_a_given_up_delivery_can_be_replayed_by_its_own_network(
             await deliveries.replay(work, harbor, delivery.id)
     async with units.open() as work:
         await deliveries.replay(work, lagoon, delivery.id)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert [webhook.headers["Webhook-Id"] for webhook in receiver.received] == [delivery.id, delivery.id]
 
@@ -222,14 +222,14 @@ async def test_while_a_secret_is_rotated_both_verify_and_then_only_the_new_one(
     async with units.open() as work:
         new = await endpoints.rotate(work, lagoon)
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     (webhook,) = receiver.received
     Webhook(old).verify(webhook.body, webhook.headers)
     Webhook(new).verify(webhook.body, webhook.headers)
 
     clock.advance(endpoints.OVERLAP)
     await tell(units, robin, payloads.Activated)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert len(receiver.received[1].headers["Webhook-Signature"].split()) == 1
 
@@ -252,7 +252,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(
     receiver.status, receiver.headers = 302, {"Location": "/elsewhere"}
     await link(units, lagoon, robin)
 
-    assert await sending.deliver_due(units, fetcher) == 0
+    assert await people.deliver(units, fetcher) == 0
     assert len(receiver.received) == 1
     assert (await the_delivery(units)).last_status == 302
 
@@ -264,15 +264,15 @@ async def test_an_endpoint_that_is_gone_is_told_nothing_until_it_is_set_again(
     await endpoint(units, lagoon, receiver)
     receiver.status = 410
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     receiver.status = 200
     clock.advance(timedelta(days=1))
-    while_gone = await sending.deliver_due(units, fetcher)
+    while_gone = await people.deliver(units, fetcher)
 
     async with units.open() as work:
         await endpoints.move(work, lagoon, receiver.url)
 
-    assert (while_gone, await sending.deliver_due(units, fetcher)) == (0, 1)
+    assert (while_gone, await people.deliver(units, fetcher)) == (0, 1)
 
 
 async def test_a_tar_pit_delays_nobody_else(units: Units, fetcher: Fetcher) -> None:
@@ -284,7 +284,7 @@ async def test_a_tar_pit_delays_nobody_else(units: Units, fetcher: Fetcher) -> N
         await endpoint(units, quick, good)
         await link(units, slow, robin)
         async with anyio.create_task_group() as group:
-            group.start_soon(sending.deliver_due, units, fetcher)
+            group.start_soon(people.deliver, units, fetcher)
             await pit.arrived.wait()
             # Only now does something become due elsewhere.
             await link(units, quick, robin)
@@ -303,15 +303,15 @@ async def test_an_attempt_cut_short_is_made_again_once_its_lease_is_over(
     receiver.silent = True
     await link(units, lagoon, robin)
     async with anyio.create_task_group() as group:
-        group.start_soon(sending.deliver_due, units, fetcher)
+        group.start_soon(people.deliver, units, fetcher)
         await receiver.arrived.wait()
         group.cancel_scope.cancel()
     receiver.silent = False
 
-    at_once = await sending.deliver_due(units, fetcher)
+    at_once = await people.deliver(units, fetcher)
     clock.advance(sending.LEASE + timedelta(seconds=1))
 
-    assert (at_once, await sending.deliver_due(units, fetcher)) == (0, 1)
+    assert (at_once, await people.deliver(units, fetcher)) == (0, 1)
 
 
 async def test_two_workers_deliver_each_fact_once(units: Units, fetcher: Fetcher, receiver: Receiver) -> None:
@@ -325,7 +325,7 @@ async def test_two_workers_deliver_each_fact_once(units: Units, fetcher: Fetcher
 
     async with anyio.create_task_group() as group:
         for _ in range(3):
-            group.start_soon(sending.deliver_due, units, fetcher)
+            group.start_soon(people.deliver, units, fetcher)
 
     assert (
         len({webhook.headers["Webhook-Id"] for webhook in receiver.received}) == len(receiver.received) == 12
@@ -347,7 +347,7 @@ async def test_every_network_is_told_of_a_new_covenant(
             replaces=old.hash,
         )
     await carry_out(units)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     (webhook,) = receiver.received
     assert webhook.fact["type"] == "covenant.changed"
@@ -363,7 +363,7 @@ async def test_one_who_left_a_network_is_not_spoken_of_there(
     async with units.open() as work:
         await links.unlink(work, lagoon, robin)
     await tell(units, robin, payloads.Ended)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
 
     assert receiver.types == ["member.linked"]
 
@@ -374,7 +374,7 @@ async def test_a_month_later_deliveries_are_forgotten(
     robin, lagoon = await people.account(units, "robin"), await people.network(units)
     await endpoint(units, lagoon, receiver)
     await link(units, lagoon, robin)
-    await sending.deliver_due(units, fetcher)
+    await people.deliver(units, fetcher)
     await deliveries.forget_old(units)
     await the_delivery(units)
     clock.advance(deliveries.KEPT + timedelta(seconds=1))
