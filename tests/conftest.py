@@ -6,6 +6,7 @@ The schema is built once by the migrations, as a template; each test gets a copy
 
 import asyncio
 import fcntl
+import functools
 import os
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ import hypothesis
 import pytest
 from litestar import Litestar
 
-from api.app import create_app
+from api.app import build, join
 from coop import schema
 from coop.authorization import keys
 from coop.billing.stripe_gateway import StripeGateway
@@ -179,9 +180,15 @@ def postbox() -> Postbox:
     return Postbox()
 
 
+@functools.cache
+def routes() -> Litestar:
+    """Register the routes once for all tests of a process; what is behind them is each test's own."""
+    return build()
+
+
 @pytest.fixture
 async def app(settings: Settings, postbox: Postbox, clock: FixedClock) -> AsyncIterator[Litestar]:
-    application = create_app(settings, StripeGateway(settings), postbox, clock)
+    application = join(routes(), settings, StripeGateway(settings), postbox, clock)
     async with application.lifespan():
         yield application
 

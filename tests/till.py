@@ -1,6 +1,7 @@
 """A cooperative with its till open: founded, served, and joined to the real sandbox over a loopback socket."""
 
 import contextlib
+import functools
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pytest
 from litestar import Litestar
 from sqlalchemy import ColumnElement, select
 
-from api.app import create_app
+from api.app import build, join
 from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
 from api.sandbox.webhooks import sign
 from coop import ledger
@@ -208,6 +209,12 @@ async def sandbox(clock: FixedClock, settings: Settings) -> AsyncIterator[tuple[
         yield made[0], url
 
 
+@functools.cache
+def routes() -> Litestar:
+    """Register the routes once for all tills of a process."""
+    return build()
+
+
 @pytest.fixture
 async def till(
     settings: Settings, clock: FixedClock, sandbox: tuple[Sandbox, str], postbox: Postbox
@@ -216,7 +223,7 @@ async def till(
     paid_by, url = sandbox
     settings = msgspec.structs.replace(settings, stripe_api_base=url)
     gateway = StripeGateway(settings)
-    app = create_app(settings, gateway, postbox, clock)
+    app = join(routes(), settings, gateway, postbox, clock)
     paid_by.transport = httpx.ASGITransport(app)
     async with app.lifespan(), httpx.AsyncClient(trust_env=False) as browser:
         units: Units = app.state.units
