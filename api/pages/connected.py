@@ -70,14 +70,14 @@ async def switches(
         consent = await consents.of(work, client_id, account.id)
     if client is None or consent is None or consent.withdrawn_at is not None:
         raise NoConsent
-    asked = scopes.words(consent.scope)
+    asked = scopes.claims_of(scopes.words(consent.scope))
     return page(
         "oauth/switches.html",
         request,
         client=client,
         consent=consent,
-        email=account.email if scopes.EMAIL in asked else None,
-        display_name=account.display_name if scopes.PROFILE in asked else None,
+        email=account.email if "email" in asked else None,
+        display_name=account.display_name if "name" in asked else None,
     )
 
 
@@ -118,6 +118,7 @@ def _seen(
 ) -> dict[str, object]:
     asked = scopes.words(consent.scope)
     told = claims.of_profile(consents.profile(account, consent), asked)
+    claimed = scopes.claims_of(asked)
     return {
         "id": client.id,
         "name": client.name,
@@ -129,7 +130,7 @@ def _seen(
         "subject": claims.subject(settings, client, account.id),
         "own_handle": consent.name == account.handle,
         "has_switches": bool(
-            (scopes.EMAIL in asked and account.email) or (scopes.PROFILE in asked and account.display_name)
+            ("email" in claimed and account.email) or ("name" in claimed and account.display_name)
         ),
     }
 

@@ -201,10 +201,10 @@ async def share(
     consent = await of(work, client_id, account_id)
     if consent is None or consent.withdrawn_at is not None:
         raise NoConsent
-    asked = scopes.words(consent.scope)
-    consent.shares_email = email and scopes.EMAIL in asked
     # A single claim may have been consented to without its scope.
-    consent.shares_display_name = display_name and "name" in scopes.claims_of(asked)
+    asked = scopes.claims_of(scopes.words(consent.scope))
+    consent.shares_email = email and "email" in asked
+    consent.shares_display_name = display_name and "name" in asked
 
 
 async def _choose(work: UnitOfWork, client: Client, account: Account, name: str) -> str:

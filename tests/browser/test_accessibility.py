@@ -11,12 +11,15 @@ import uvicorn
 from litestar import Litestar
 from playwright.async_api import BrowserContext, Page
 
+from coop.authorization import consents
 from coop.clock import FixedClock
+from coop.identity import accounts
 from coop.mail import Letter, Mailbox
 from coop.networks import aliases, links, networks
 from coop.unit_of_work import Units
 from tests import cooperative, people
 from tests.ledger.trade import three_months
+from tests.pages import console
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -185,5 +188,46 @@ async def test_no_page_of_a_member_has_a_fault_that_axe_can_find(
         await tab.goto(origin + path)
         assert await tab.inner_text("nav >> text=Your account") == "Your account"
         found += [f"{path} {fault}" for fault in await faults(tab)]
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["en", "pl", "fr"])
+async def test_no_page_of_a_network_s_console_has_a_fault_that_axe_can_find(
+    context: BrowserContext, origin: str, units: Units, language: str
+) -> None:
+    account = await people.register(units, "robin", email="robin@example.org")
+    async with units.open() as work:
+        (await accounts.hold(work, account.id)).display_name = "Robin"
+    lagoon = await console.plugged_in(units, account, name="Lagoon", webhook=True)
+    await console.appoint(units, account)
+    await console.delivered(units, lagoon.network.id, 204, 302, 404, 503, None)
+    async with units.open() as work:
+        wanted = ("openid", "profile", "email")
+        choice = {"name": "quiet_heron101", "shares_email": False, "shares_display_name": True}
+        await consents.give(work, lagoon.client, account, wanted=wanted, **choice)
+    async with httpx.AsyncClient() as client:
+        await people.signed_in(client, units, account)
+        cookies = [{"name": name, "value": value, "url": origin} for name, value in client.cookies.items()]
+    cookies.append({"name": "locale", "value": language, "url": origin})
+    await context.add_cookies(cookies)  # type: ignore[arg-type]  # plain dicts are SetCookieParam
+    tab = await context.new_page()
+    below = ("", "/name", "/webhook", "/deliveries", "/configuration", f"/clients/{lagoon.client.client_id}")
+    found = []
+    for path in (
+        *(lagoon.path + page for page in below),
+        "/networks/add",
+        "/account/networks",
+        f"/account/networks/{lagoon.client.client_id}",
+    ):
+        answer = await tab.goto(origin + path)
+        assert answer is not None
+        assert answer.ok
+        found += [f"{path} {fault}" for fault in await faults(tab)]
+    for path in ("/webhook", f"/clients/{lagoon.client.client_id}"):
+        await tab.goto(origin + lagoon.path + path)
+        await tab.click("form[action$='/secret'] button")
+        await tab.wait_for_selector("pre")
+        found += [f"{path}/secret {fault}" for fault in await faults(tab)]
 
     assert not found, "\n".join(found)

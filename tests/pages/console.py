@@ -25,11 +25,13 @@ class Console:
     path: str
 
 
-async def plugged_in(units: Units, admin: Account | None = None, *, webhook: bool = False) -> Console:
+async def plugged_in(
+    units: Units, admin: Account | None = None, *, name: str = "Meadow", webhook: bool = False
+) -> Console:
     """Register a network that `admin` administers."""
     async with units.open() as work:
         await policies.found(work)
-        made = await onboard(work, kind="own", name="Meadow", origin="https://meadow.example")
+        made = await onboard(work, kind="own", name=name, origin=f"https://{name.lower()}.example")
         if admin is not None:
             await admins.add(work, made.network.id, admin.id, by=None)
         if webhook:

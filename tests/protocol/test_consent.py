@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from coop import policies
 from coop.authorization.clients import Client
+from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.networks import links, networks
@@ -179,6 +180,50 @@ async def test_a_network_cut_off_knows_nothing_any_more(
         client = (await work.session.scalars(select(Client))).one()
         assert client.network_id is not None
         assert await links.find(work, client.network_id, ada.id) is None
+
+
+async def test_switches_change_what_a_network_sees_the_next_time_it_asks(
+    party: RelyingParty, units: Units, ada: Account
+) -> None:
+    async with units.open() as work:
+        (await accounts.hold(work, ada.id)).display_name = "Ada L."
+    token = (await party.tokens())["access_token"]
+    path = f"/account/networks/{party.client_id}"
+    offered = (await party.http.get(path)).text
+
+    await party.http.post(path, data={"email": "yes", "display_name": "yes"})
+    on = (await party.userinfo(token)).json()
+    shown = (await party.http.get("/account/networks")).text
+    await party.http.post(path, data={})
+    off = (await party.userinfo(token)).json()
+
+    assert "Ada L." in offered
+    assert "ada@example.org" in offered
+    assert (on["email"], on["name"]) == ("ada@example.org", "Ada L.")
+    assert "ada@example.org" in shown
+    assert not {"email", "name"} & set(off)
+
+
+@pytest.mark.usefixtures("ada")
+async def test_what_a_network_never_asked_for_cannot_be_switched_on(party: RelyingParty) -> None:
+    await party.tokens(scope="openid")
+    path = f"/account/networks/{party.client_id}"
+
+    page = (await party.http.get(path)).text
+    await party.http.post(path, data={"email": "yes", "display_name": "yes"})
+
+    assert 'type="checkbox"' not in page
+    assert "ada@example.org" not in (await party.http.get("/account/networks")).text
+
+
+@pytest.mark.usefixtures("ada")
+async def test_a_network_that_was_cut_off_has_no_switches(party: RelyingParty) -> None:
+    await party.tokens()
+    path = f"/account/networks/{party.client_id}"
+    await party.http.post(f"{path}/withdraw")
+
+    for answer in (await party.http.get(path), await party.http.post(path, data={"email": "yes"})):
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_consent")
 
 
 @pytest.mark.usefixtures("ada")

@@ -14,7 +14,7 @@ from api.pages.entrance import onward, told
 from api.pages.prose import prose
 from api.pages.rendering import page
 from coop import policies
-from coop.authorization import console, onboarding
+from coop.authorization import console, onboarding, recipes
 from coop.errors import Invalid
 from coop.networks import admins, covenant, deliveries, endpoints
 from coop.networks.networks import Network
@@ -45,6 +45,7 @@ async def overview(
             "console/overview.html",
             request,
             network=network,
+            software=recipes.of_kind(network.kind).name if network.kind in recipes.KINDS else network.kind,
             host=urlsplit(network.origin).netloc,
             home=at(slug),
             counts=await console.counts(work, network.id),
