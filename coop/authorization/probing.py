@@ -30,6 +30,8 @@ SECONDS = 6
 AT_ONCE = 8
 QUIET = timedelta(days=30)
 """After how long without a sign-in a network is asked after."""
+FAILS = timedelta(hours=1)
+"""After how long an endpoint to which nothing arrives is spoken of."""
 
 _ABSENT = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
@@ -97,7 +99,7 @@ async def _registered(work: UnitOfWork) -> list[_Plugged]:
             )
         if network.id in endpoints:
             endpoint = endpoints[network.id]
-            findings.append(_webhook(network, endpoint, waiting.get(endpoint.id, 0)))
+            findings.append(_webhook(network, endpoint, waiting.get(endpoint.id, 0), work.wall))
         callbacks = tuple(
             uri
             for client in clients
@@ -161,13 +163,22 @@ def _sign_ins(network: Network, last: datetime | None, wall: datetime) -> Probed
     )
 
 
-def _webhook(network: Network, endpoint: Endpoint, waiting: int) -> Probed:
+def _webhook(network: Network, endpoint: Endpoint, waiting: int, wall: datetime) -> Probed:
     if endpoint.gone_at is not None:
         return Probed(
             network.slug,
             "webhooks",
             "warning",
             "it answered 410 Gone and is told nothing; set its address again",
+        )
+    # What is tried for the first time may still arrive.
+    if endpoint.failing_since is not None and not waiting and wall - endpoint.failing_since > FAILS:
+        return Probed(
+            network.slug,
+            "webhooks",
+            "warning",
+            f"nothing has arrived since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC; once it is mended, "
+            f"`coop webhooks replay {network.slug} --failed` sends all of it again",
         )
     if waiting:
         return Probed(

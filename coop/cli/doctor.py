@@ -15,14 +15,11 @@ from coop import policies, schema
 from coop.authorization import probing, rotation
 from coop.cli.configuration import data_option, print_json, require_database, run, settings_of, units_of
 from coop.errors import CoopError
-from coop.networks import endpoints
 from coop.outbox import OutboxMessage, Scheduled
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
 
 LATE = timedelta(minutes=15)
-FAILS = timedelta(days=1)
-"""How long an endpoint may fail before it is spoken of: networks restart, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +127,6 @@ async def look_inside(units: Units) -> AsyncIterator[Finding]:
             yield Finding("founding policies", "bad", "none are in force; `coop init` adopts them")
         yield await look_at_worker(work)
         yield await look_at_keys(work)
-        for slug, since in await endpoints.failing(work, before=work.wall - FAILS):
-            yield Finding(
-                f"network {slug}: webhook",
-                "warning",
-                f"nothing has arrived since {since:%Y-%m-%d %H:%M} UTC; write to whoever administers the network",
-            )
         stuck = await work.session.scalar(
             select(func.count()).where(OutboxMessage.failure.is_not(None), OutboxMessage.done_at.is_(None))
         )

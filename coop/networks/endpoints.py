@@ -5,7 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, String, delete, func, select
+from sqlalchemy import ForeignKey, LargeBinary, String, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,7 +13,6 @@ from coop import fetching, sealing
 from coop.database import Base
 from coop.errors import NotFound, Refused
 from coop.networks import networks
-from coop.networks.networks import Network
 from coop.unit_of_work import UnitOfWork, new_id
 
 PURPOSE = "webhook secret"
@@ -90,18 +89,6 @@ async def of(work: UnitOfWork, network_id: UUID) -> Endpoint:
     if endpoint is None:
         raise NoEndpoint
     return endpoint
-
-
-async def failing(work: UnitOfWork, *, before: datetime) -> list[tuple[str, datetime]]:
-    """Return the short names of networks to which nothing arrived since a time `before`, or that said to be gone."""
-    since = func.coalesce(Endpoint.failing_since, Endpoint.gone_at)
-    rows = await work.session.execute(
-        select(Network.slug, since)
-        .join(Network, Network.id == Endpoint.network_id)
-        .where(since < before)
-        .order_by(Network.slug)
-    )
-    return [(slug, moment) for slug, moment in rows]
 
 
 async def move(work: UnitOfWork, network_id: UUID, url: str) -> None:

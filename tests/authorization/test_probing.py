@@ -251,3 +251,19 @@ async def test_a_suspended_network_and_a_silenced_webhook_are_named(law: None, u
 
     assert "410 Gone" in found["webhooks"]
     assert "suspended" in found["state"]
+
+
+async def test_a_webhook_to_which_nothing_arrives_is_named_once_all_of_it_was_given_up(
+    law: None, units: Units, clock: FixedClock
+) -> None:
+    made = await plug(units, "http://127.0.0.1:1")
+    async with units.open() as work:
+        endpoint, _ = await endpoints.create(work, made.network.id, "http://127.0.0.1:1/hooks")
+        endpoint.failing_since = work.wall
+    (young,) = [one for one in await probing.probe(units, offline=True) if one.what == "webhooks"]
+
+    clock.advance(timedelta(hours=2))
+    (old,) = [one for one in await probing.probe(units, offline=True) if one.what == "webhooks"]
+
+    assert young.state == "good"
+    assert f"coop webhooks replay {made.network.slug} --failed" in old.do

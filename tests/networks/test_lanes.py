@@ -317,23 +317,3 @@ async def test_what_waits_behind_days_of_failure_is_given_up_even_untried(
     assert failing.due_at is None
     # Nobody was there to send it; that is not the network's fault.
     assert sound.due_at is not None
-
-
-async def test_endpoints_that_fail_for_long_or_are_gone_are_named(
-    units: Units, receiver: Receiver, clock: FixedClock
-) -> None:
-    made = {name: await people.network(units, name) for name in ("Failing", "Gone", "Sound", "Young")}
-    for network_id in made.values():
-        await endpoint(units, network_id, receiver)
-    begun = clock.wall()
-    async with units.open() as work:
-        (await endpoints.of(work, made["Failing"])).failing_since = begun
-        (await endpoints.of(work, made["Gone"])).gone_at = begun
-    clock.advance(timedelta(days=1))
-    async with units.open() as work:
-        (await endpoints.of(work, made["Young"])).failing_since = work.wall
-
-    async with units.read() as work:
-        named = await endpoints.failing(work, before=clock.wall())
-
-    assert named == [("failing", begun), ("gone", begun)]

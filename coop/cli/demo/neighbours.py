@@ -9,7 +9,7 @@ from coop.authorization import clients, consents, scopes
 from coop.authorization.clients import Client
 from coop.cli.demo.story import SeededClient, SeededNetwork, Story
 from coop.identity import accounts
-from coop.networks import networks
+from coop.networks import admins, networks
 from coop.networks.networks import Network
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -48,6 +48,8 @@ class Neighbourhood:
     async def network(self, work: UnitOfWork, kind: str, name: str, slug: str, origin: str) -> Network:
         """Register one network."""
         network = await networks.register(work, kind=kind, name=name, origin=origin, slug=slug)
+        # So that the console can be looked at, by the one whom the demo introduces as its steward.
+        await admins.add(work, network.id, self.accounts["ada"], by=None)
         self.networks.append(SeededNetwork(slug=slug, name=name, origin=origin))
         return network
 
