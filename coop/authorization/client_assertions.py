@@ -14,13 +14,12 @@ import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 from sqlalchemy import ForeignKey, LargeBinary
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.authorization import client_keys, clients
 from coop.authorization.client_keys import ALGORITHMS, SIGNATURES, ClientKeys
 from coop.authorization.clients import Client, digest
-from coop.database import Base
+from coop.database import Base, insert_once
 from coop.errors import Invalid, NotSignedIn
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
@@ -108,14 +107,14 @@ async def verify(
 
 async def use(work: UnitOfWork, proven: ProvenClient) -> None:
     """Use the assertion up; of any number of requests that present it, one passes."""
-    insert = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    first = await work.session.scalar(
-        insert(UsedAssertion)
-        .values(client_id=proven.client_id, jti_digest=proven.jti_digest, expires_at=proven.expires_at)
-        .on_conflict_do_nothing()
-        .returning(UsedAssertion.client_id)
+    first = await insert_once(
+        work.session,
+        UsedAssertion,
+        client_id=proven.client_id,
+        jti_digest=proven.jti_digest,
+        expires_at=proven.expires_at,
     )
-    if first is None:
+    if not first:
         raise InvalidClient("The assertion was used before.")
 
 
