@@ -150,10 +150,11 @@ async def test_a_refused_form_takes_the_focus_to_its_summary_of_errors(tab: Page
     await tab.goto(f"{origin}/sign-in")
     await tab.click("button.main")
 
-    assert await tab.evaluate("document.activeElement.className") == "error-summary"
+    # The browser moves the focus when it first draws the page, which may be after the navigation is over.
+    await tab.wait_for_function("document.activeElement.className === 'error-summary'")
     assert (await tab.title()).startswith("Error:")
     await tab.click(".error-summary a >> nth=0")
-    assert await tab.evaluate("document.activeElement.id") == "name"
+    await tab.wait_for_function("document.activeElement.id === 'name'")
     assert await faults(tab) == []
 
 

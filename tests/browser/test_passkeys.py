@@ -95,6 +95,7 @@ async def test_a_newcomer_joins_and_returns_with_a_touch(tab: Page, origin: str,
     await tab.goto(f"{origin}/account/security")
     await keep(tab, "security")
     await tab.get_by_role("button", name="Sign out here").click()
+    await tab.wait_for_url(lambda url: "/account/security" not in url)
 
     await tab.goto(f"{origin}/sign-in?next=/account/security")
     await tab.get_by_role("button", name="passkey").click()
@@ -115,6 +116,7 @@ async def test_a_member_adds_a_passkey_and_names_it(tab: Page, origin: str, unit
     await tab.fill("#name", "ada")
     await tab.fill("#password", PASSWORD)
     await tab.get_by_role("button", name="Sign in", exact=True).click()
+    await tab.wait_for_url(f"{origin}/account/security/passkey")
     await tab.fill("#name", "My laptop")
 
     await tab.get_by_role("button", name="Make the passkey").click()

@@ -1,8 +1,10 @@
 """The pages about signing in, examined by axe-core in the states that people meet them in."""
 
+import re
+
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Page, expect
 
 from coop.identity import links
 from coop.unit_of_work import Units
@@ -19,7 +21,7 @@ async def test_the_way_back_in_has_no_fault_that_axe_can_find(tab: Page, origin:
 
     await tab.click("button.main")
 
-    assert (await tab.title()).startswith("Error:")
+    await expect(tab).to_have_title(re.compile("^Error:"))
     assert await faults(tab) == []
 
 
@@ -45,7 +47,7 @@ async def test_the_security_pages_have_no_fault_that_axe_can_find(
     found += await faults(tab)
     await tab.goto(f"{origin}/account/security")
     await tab.get_by_role("button", name="Make ten recovery codes").click()
-    assert await tab.locator("ol code").count() == 10
+    await expect(tab.locator("ol code")).to_have_count(10)
     found += await faults(tab)
 
     assert not found, "\n".join(found)

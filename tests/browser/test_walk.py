@@ -167,6 +167,7 @@ async def ask_for_a_place(visitor: Visitor, trail: Trail, demo: Demo) -> Page:
     assert confirm is not None
     await orla.goto(confirm[0])
     await orla.locator("main").get_by_role("button").first.click()
+    await heading(orla, "Your e-mail address is confirmed")
     await orla.goto(demo.networks[0])
     await orla.get_by_role("link", name="Join").click()
     await choose(orla, "Nothing now")
