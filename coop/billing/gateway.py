@@ -1,6 +1,6 @@
 """The port to the card processor: what the cooperative asks of it, in structs of its own.
 
-Nothing of Stripe's library leaves `stripe_gateway`; the sandbox is reached through that same adapter, so there is no
+Nothing of Stripe's library leaves `stripe_gateway` and `stripe_reading`; the sandbox is reached through that same adapter, so there is no
 second code path. Every call that creates something names our stored operation, so that a lost answer can be asked for
 again without charging twice.
 """
