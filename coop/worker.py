@@ -30,7 +30,7 @@ from coop.money import Money
 from coop.networks import announcements, deliveries, sending, settlement
 from coop.networks.moving import imported
 from coop.outbox import Event, OutboxMessage, Scheduled, read
-from coop.sponsorship import gifts, places
+from coop.sponsorship import gifts, queue
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
 LEASE = timedelta(seconds=60)
@@ -206,7 +206,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("seal_books", often, partial(sealer.seal_due, units)),
         Job("close_votes", often, partial(outcome.close_due, units)),
         Job("execute_motions", often, partial(outcome.execute_due, units)),
-        Job("grant_places", now_and_then, partial(places.grant_due, units)),
+        Job("grant_places", now_and_then, partial(queue.grant_due, units)),
         Job("send_refunds", now_and_then, partial(refunds.send_due, units, gateway)),
         Job("stop_renewals", now_and_then, partial(subscriptions.carry_out_due, units, gateway)),
         Job("announce_motions", now_and_then, partial(letters.announce_due, units)),
@@ -233,12 +233,13 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         units,
         mailer,
         jobs=jobs,
-        handlers=together(announcements.handlers, recovery.handlers, ending.handlers),
+        handlers=together(announcements.handlers, recovery.handlers, ending.handlers, queue.handlers),
         errands=(
             partial(call, units, sending.deliver_quick),
             partial(call, units, sending.deliver_slow),
             # Beside the webhooks, which may be many, since this cannot wait.
             partial(call, units, backchannel.tell_due),
+            partial(queue.begin_due, units),
         ),
         idle=0.3 if units.settings.demo else 0.5,
     )

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, select
 from api.app import build, join
 from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
 from api.sandbox.webhooks import sign
-from coop import ledger
+from coop import ledger, policies, worker
 from coop.billing import checkout
 from coop.billing.checkout import Purpose, Wish
 from coop.billing.gateway import Gateway
@@ -28,8 +28,9 @@ from coop.ledger import LedgerAccount, checks
 from coop.membership import standing, terms
 from coop.membership.terms import Term
 from coop.money import Money
+from coop.policies import Policy
 from coop.settings import Settings
-from coop.sponsorship import places
+from coop.sponsorship import places, queue
 from coop.sponsorship.places import Place
 from coop.unit_of_work import Units
 from tests.conftest import Postbox
@@ -51,6 +52,7 @@ class Till:
     clock: FixedClock
     browser: httpx.AsyncClient
     app: Litestar
+    postbox: Postbox
 
     async def person(self, handle: str = "ada", *, verified: bool = True) -> Account:
         """Register somebody with an e-mail address."""
@@ -138,7 +140,11 @@ class Till:
     async def ask(self, account: Account, cents: int = 0) -> Place:
         """Ask for a place."""
         async with self.units.open() as work:
-            return await places.ask(work, account.id, contribution=Money(cents))
+            return await queue.ask(work, account.id, contribution=Money(cents))
+
+    async def work(self) -> None:
+        """Have the worker do everything that is due."""
+        await worker.assemble(self.units, self.gateway, self.postbox).drain()
 
     async def books(self) -> dict[str, int]:
         """Return the balances that are not zero, in cents, positive on the side on which they grow."""
@@ -159,6 +165,18 @@ class Till:
         """Count rows."""
         async with self.units.read() as work:
             return len(list(await work.session.scalars(select(model).where(*conditions))))
+
+    async def adopt(self, kind: type[Policy], **changes: object) -> None:
+        """Change the law at once, as a carried motion would after its cooling-off."""
+        async with self.units.open() as work:
+            law = await policies.in_force(work, kind)
+            await policies.adopt(
+                work,
+                msgspec.structs.replace(law.document, **changes),
+                act="motion:00000000-0000-4000-8000-000000000000",
+                effective_at=work.now,
+                replaces=law.hash,
+            )
 
     async def endow(self, cents: int = 10_000) -> None:
         """Give the co-op a reserve, on which losses can fall."""
@@ -228,7 +246,7 @@ async def till(
     async with app.lifespan(), httpx.AsyncClient(trust_env=False) as browser:
         units: Units = app.state.units
         await found(units)
-        till = Till(units, gateway, paid_by, clock, browser, app)
+        till = Till(units, gateway, paid_by, clock, browser, app, postbox)
         yield till
         await balanced(till)
 

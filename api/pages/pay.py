@@ -30,8 +30,9 @@ from coop.membership.standing import Standing
 from coop.money import ZERO, Money, apportion
 from coop.policies import Dues, Shares, Version
 from coop.settings import Settings
-from coop.sponsorship import places
-from coop.sponsorship.places import AlreadyMember, EmailNeeded, Place
+from coop.sponsorship import limits, places, queue
+from coop.sponsorship.limits import AlreadyMember, EmailNeeded
+from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units
 
 HOSTED = "https://checkout.stripe.com"
@@ -102,7 +103,7 @@ async def submit(
             leads_to = await checkout.begin(units, gateway, wish, key=data.key)
             return onward(leads_to)
         async with units.open() as work:
-            place = await places.ask(work, signed_in.account_id)
+            place = await queue.ask(work, signed_in.account_id)
     except AlreadyMember:
         return onward(next_path)
     except InFlight as refusal:
@@ -213,7 +214,7 @@ def fresh_key() -> str:
 async def _offer(work: UnitOfWork, account_id: UUID) -> Offer:
     payable = True
     try:
-        await places.may_renew(work, account_id)
+        await limits.may_renew(work, account_id)
     except AlreadyMember:
         payable = False
     latest = await terms.latest(work, account_id)

@@ -12,13 +12,15 @@ from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
 from api.pages.rendering import page
 from coop import policies
+from coop.billing import credit
+from coop.billing.gateway import Gateway
 from coop.errors import Invalid
 from coop.identity import accounts, addresses, verification
 from coop.membership import standing
 from coop.money import Money
 from coop.policies import Dues
-from coop.sponsorship import places, pool, queue
-from coop.sponsorship.places import AlreadyMember, EmailNeeded
+from coop.sponsorship import limits, outlook, places, pool, queue
+from coop.sponsorship.limits import AlreadyMember, EmailNeeded
 from coop.unit_of_work import Units
 
 
@@ -51,7 +53,7 @@ async def ask(
     del data
     try:
         async with units.open() as work:
-            await places.ask(work, signed_in.account_id)
+            await queue.ask(work, signed_in.account_id)
     except EmailNeeded:
         return await _show(request, units, signed_in, unconfirmed=True)
     except AlreadyMember:
@@ -61,12 +63,14 @@ async def ask(
 
 @post("/place/leave", include_in_schema=False)
 async def leave(
-    data: URLEncodedBody[Nothing], units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+    data: URLEncodedBody[Nothing],
+    units: NamedDependency[Units],
+    gateway: NamedDependency[Gateway],
+    signed_in: NamedDependency[Viewer],
 ) -> Response[bytes]:
-    """Take the request back."""
+    """Take the request back, or give the offer back."""
     del data
-    async with units.open() as work:
-        await places.withdraw(work, signed_in.account_id)
+    await credit.leave(units, gateway, signed_in.account_id)
     return onward("/place")
 
 
@@ -101,13 +105,14 @@ async def _show(
 ) -> Response[bytes]:
     async with units.read() as work:
         dues = (await policies.in_force(work, Dues)).document
-        place = await places.open_place(work, viewer.account_id)
-        where = None if place is None else await queue.where(work, place)
+        latest = await places.latest(work, viewer.account_id)
+        place = latest if latest is not None and latest.state in places.OPEN else None
+        where = None if place is None else await outlook.where(work, place)
         stands = await standing.of(work, viewer.account_id)
         free = await pool.free(work)
         payable = True
         try:
-            await places.may_renew(work, viewer.account_id)
+            await limits.may_renew(work, viewer.account_id)
         except AlreadyMember:
             payable = False
     price = Money(dues.price)
@@ -119,6 +124,7 @@ async def _show(
         where=where,
         standing=stands,
         payable=payable,
+        lapsed=latest is not None and latest.ended_as == "lapsed",
         years=free.minor // price.minor,
         price=price,
         unconfirmed=unconfirmed,

@@ -20,7 +20,7 @@ from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.money import ZERO, Money
 from coop.policies import Dues
-from coop.sponsorship import pool, queue
+from coop.sponsorship import outlook, pool
 from coop.unit_of_work import Units
 
 PRESETS = (1, 2, 4)
@@ -74,7 +74,7 @@ async def _ask(
     async with units.read() as work:
         price = Money((await policies.in_force(work, Dues)).document.price)
         free = await pool.free(work)
-        waiting = await queue.length(work)
+        waiting = await outlook.length(work)
         mine = [] if viewer is None else await payments.made_by(work, viewer.account_id)
     sponsored = [payment for payment in mine if payment.purpose == "sponsor" and not payment.disputed]
     plain = units.settings.money.plain

@@ -22,8 +22,8 @@ from coop.ledger import (
 from coop.membership import terms
 from coop.money import Money
 from coop.policies import Dues, Version
-from coop.sponsorship import gifts, places
-from coop.sponsorship.places import AlreadyMember
+from coop.sponsorship import gifts, limits, places, queue
+from coop.sponsorship.limits import AlreadyMember
 from coop.unit_of_work import UnitOfWork
 
 
@@ -72,7 +72,7 @@ async def book(
     await payments.send_receipt(work, payment, what, more=more)
     await payments.settle(work, payment, state.settlement)
     if purpose == "sponsor" or (purpose == "dues" and payment.surplus):
-        await places.give(work)
+        await queue.give(work)
     return True
 
 
@@ -82,7 +82,7 @@ async def _dues(
     """Begin the year that a payment is for, or keep the money as credit when it cannot begin."""
     what = "a year of membership"
     try:
-        await places.may_renew(work, payment.account_id)
+        await limits.may_renew(work, payment.account_id)
     except AlreadyMember:
         # Two paid pages for one person: the second payment goes back by itself.
         await _credit(work, payment)
@@ -98,7 +98,9 @@ async def _dues(
                 msg = f"{kept} is kept for a gap of {payment.gap}"
                 raise ValueError(msg)
             await _credit(work, payment)
-            await places.credit(work, payment.account_id, payment.amount)
+            if not await queue.credit(work, payment.account_id, payment.amount, payment_id=payment.id):
+                await refunds.intend(work, payment, payment.amount, reason="paid twice")
+                return what, "You had paid already, so this payment is on its way back to you."
             return what, (
                 "What the solidarity pool had kept for you was given back before your payment came. You are first in the "
                 "queue now; if no place comes within thirty days, your money goes back to you."

@@ -28,7 +28,7 @@ from coop.errors import Invalid, NotAllowed, Refused
 from coop.identity.accounts import Account
 from coop.money import Money
 from coop.policies import Dues, Pool
-from coop.sponsorship import places
+from coop.sponsorship import limits, places, queue
 from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
@@ -38,6 +38,8 @@ MOST_HOURS = 23
 """The processor closes a hosted page after a day at the latest."""
 FEWEST_MINUTES = 45
 """… and does not open one for less than half an hour."""
+LONGEST_BANK = timedelta(days=30)
+"""No delayed payment (a direct debit) stays undecided longer."""
 _LIVE = "state IN ('intended', 'open')"
 
 Purpose = Literal["dues", "sponsor", "gift"]
@@ -199,6 +201,9 @@ async def apply(work: UnitOfWork, state: CheckoutState, payment: PaymentState | 
         return await _complete(work, checkout, state, payment)
     if state.status == "expired" or (payment is not None and payment.failed):
         return await _expire(work, checkout.id)
+    if state.status == "complete" and checkout.place_id is not None:
+        # The bank takes days to say yes or no; the pool's part is kept until it has.
+        await places.hold(work, checkout.place_id, work.now + LONGEST_BANK)
     if checkout.gateway_id is None:
         checkout.gateway_id, checkout.url, checkout.state = state.id, state.url, "open"
     return False
@@ -243,7 +248,7 @@ async def _expire(work: UnitOfWork, checkout_id: UUID) -> bool:
         return False
     checkout = await work.session.get_one(Checkout, checkout_id, populate_existing=True)
     if checkout.place_id is not None:
-        await places.let_go(work, checkout.place_id)
+        await queue.let_go(work, checkout.place_id)
     return True
 
 
@@ -268,7 +273,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     place: Place | None = None
     amount = wish.amount
     if wish.purpose == "dues":
-        await places.may_renew(work, wish.account_id)
+        await limits.may_renew(work, wish.account_id)
         await disputes.none_open(work, wish.account_id)
         place = await _gap(work, wish, price, expires_at)
         if place is not None and place.state != "offered":
@@ -294,14 +299,13 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
 
 
 async def _gap(work: UnitOfWork, wish: Wish, price: Money, expires_at: datetime) -> Place | None:
-    """Have the pool keep what is missing to the price; who can pay it all gives back what was kept for them."""
+    """Have the pool keep what is missing to the price; who pays it all leaves the queue once that is paid."""
     if wish.amount >= price:
-        await places.withdraw(work, wish.account_id)
         return None
-    place = await places.ask(work, wish.account_id, contribution=wish.amount)
+    place = await queue.ask(work, wish.account_id, contribution=wish.amount)
     # A little longer than the page is open, so that a payment in the last minute still finds its reservation.
     if place.state == "offered":
-        await places.hold(work, place, expires_at + timedelta(hours=1))
+        await places.hold(work, place.id, expires_at + timedelta(hours=1))
     return place
 
 
@@ -313,7 +317,7 @@ async def _resume(work: UnitOfWork, checkout: Checkout) -> Checkout:
         checkout.expires_at = work.now + timedelta(hours=MOST_HOURS)
         if checkout.place_id is not None:
             place = await work.session.get_one(Place, checkout.place_id)
-            await places.hold(work, place, checkout.expires_at + timedelta(hours=1))
+            await places.hold(work, place.id, checkout.expires_at + timedelta(hours=1))
     return checkout
 
 

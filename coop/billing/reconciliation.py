@@ -10,8 +10,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import exists, select
 
-from coop import policies
-from coop.billing import checkout, disputes, payments, refunds, renewals, subscriptions
+from coop.billing import checkout, credit, disputes, payments, refunds, renewals, subscriptions
 from coop.billing.checkout import Checkout
 from coop.billing.disputes import Dispute
 from coop.billing.gateway import Gateway, InvoiceState
@@ -20,10 +19,6 @@ from coop.billing.refunds import Refund
 from coop.billing.subscriptions import Subscription
 from coop.errors import CoopError
 from coop.membership.terms import Term
-from coop.money import ZERO
-from coop.policies import Pool
-from coop.sponsorship import places
-from coop.sponsorship.places import Place
 from coop.unit_of_work import Units
 
 BATCH = 200
@@ -44,7 +39,7 @@ async def run(units: Units, gateway: Gateway) -> int:
         check_refunds,
         check_disputes,
         subscriptions.carry_out_due,
-        return_credit,
+        credit.return_due,
     ):
         done += await _attempt(step, units, gateway)
     return done
@@ -162,31 +157,3 @@ async def check_disputes(units: Units, gateway: Gateway) -> int:
         async with units.open() as work:
             await disputes.apply(work, state)
     return len(states)
-
-
-async def return_credit(units: Units, gateway: Gateway) -> int:
-    """Send money back that has waited too long for a place."""
-    async with units.open() as work:
-        await places.lock(work)
-        days = (await policies.in_force(work, Pool)).document.credit_days
-        waiting = await work.session.execute(
-            select(Place, Payment)
-            .join(Payment, Payment.account_id == Place.account_id)
-            .where(
-                Place.state == "queued",
-                Place.credited.is_(True),
-                Payment.term_id.is_(None),
-                Payment.purpose == "dues",
-                Payment.refunded == ZERO,
-                Payment.amount == Place.contribution,
-                Payment.received_at <= work.now - timedelta(days=days),
-            )
-            .limit(BATCH)
-        )
-        due = []
-        for place, payment in waiting.all():
-            await places.close(work, place)
-            due.append((await refunds.intend(work, payment, payment.amount, reason="no place came")).id)
-    for refund_id in due:
-        await refunds.send(units, gateway, refund_id)
-    return len(due)

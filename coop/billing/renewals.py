@@ -15,7 +15,7 @@ from coop.mail import Letter
 from coop.membership import terms
 from coop.money import Money
 from coop.policies import Dues, Pool
-from coop.sponsorship import places
+from coop.sponsorship import places, queue
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
 RETRIES = timedelta(days=21)
@@ -99,11 +99,11 @@ async def _keep_gap(work: UnitOfWork, account_id: UUID) -> bool:
     if subscription is None or term is None or not work.now < term.ends <= work.now + notice:
         return False
     try:
-        place = await places.ask(work, account_id, contribution=subscription.amount)
+        place = await queue.ask(work, account_id, contribution=subscription.amount)
     except CoopError:
         return False
     if place.state == "offered":
-        return place.held_until is None and await places.hold(work, place, term.ends + RETRIES)
+        return place.held_until is None and await places.hold(work, place.id, term.ends + RETRIES)
     last = timedelta(days=(await policies.in_force(work, Pool)).document.reserve_before_end_days)
     # Without the pool's part the card is not charged; the place in the queue stays.
     return term.ends <= work.now + last and bool(await subscriptions.wish(work, account_id, "stop"))

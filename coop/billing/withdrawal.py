@@ -22,7 +22,7 @@ from coop.membership import terms
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
 from coop.networks import settlement
-from coop.sponsorship import places
+from coop.sponsorship import places, queue
 from coop.sponsorship.gifts import Gift
 from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units
@@ -74,7 +74,7 @@ async def withdraw(units: Units, gateway: Gateway, *, account_id: UUID, key: str
             await places.lock(work)
             refund_id = await _give_back(work, account_id)
             stopped = await subscriptions.wish(work, account_id, "stop_now")
-            await places.give(work)
+            await queue.give(work)
             await operations.answer(work, key, done)
         await _tell(units, gateway, stopped, refund_id)
     return done
@@ -181,25 +181,10 @@ async def _funding(work: UnitOfWork, term: Term) -> tuple[Payment | None, dateti
         return payment, None if payment.refunded or payment.disputed else payment.received_at
     place = await work.session.scalar(select(Place).where(Place.term_id == term.id))
     if place is not None:
-        return (await _credited(work, place) if place.credited else None), place.due_at
+        credited = None if place.payment_id is None else await work.session.get(Payment, place.payment_id)
+        return credited, place.due_at
     gift = await work.session.scalar(select(Gift).where(Gift.term_id == term.id))
     return None, None if gift is None else gift.claimed_at
-
-
-async def _credited(work: UnitOfWork, place: Place) -> Payment | None:
-    found: Payment | None = await work.session.scalar(
-        select(Payment)
-        .where(
-            Payment.account_id == place.account_id,
-            Payment.term_id.is_(None),
-            Payment.purpose == "dues",
-            Payment.amount == place.contribution,
-            Payment.refunded == ZERO,
-        )
-        .order_by(Payment.received_at.desc())
-        .limit(1)
-    )
-    return found
 
 
 async def _acknowledge(work: UnitOfWork, account_id: UUID, subject: str, body: str, key: str) -> None:

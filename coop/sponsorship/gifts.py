@@ -22,7 +22,7 @@ from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Version
 from coop.settings import Settings
-from coop.sponsorship import places
+from coop.sponsorship import limits, places, queue
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
 KEPT = timedelta(days=180)
@@ -113,7 +113,7 @@ async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term:
     """Begin the gift's year for `account_id`; a link works once, whoever comes first."""
     await places.lock(work)
     gift = await find(work, secret)
-    await places.may_renew(work, account_id)
+    await limits.may_renew(work, account_id)
     if not await changed(
         work.session,
         update(Gift)
@@ -122,7 +122,7 @@ async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term:
     ):
         raise GiftTaken
     # Who was given a year needs no place any more.
-    await places.withdraw(work, account_id)
+    await queue.withdraw(work, account_id)
     dues = await places.dues_of(work, gift.policy_version)
     await ledger.post(
         work,
@@ -157,7 +157,7 @@ async def return_due(units: Units) -> int:
         for gift in due.all():
             done += await _return(work, gift)
         if done:
-            await places.give(work)
+            await queue.give(work)
     return done
 
 

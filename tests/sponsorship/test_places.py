@@ -14,8 +14,9 @@ from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Pool
 from coop.settings import Settings
-from coop.sponsorship import places, pool, queue
-from coop.sponsorship.places import AlreadyMember, EmailNeeded, Place
+from coop.sponsorship import outlook, places, pool, queue
+from coop.sponsorship.limits import AlreadyMember, EmailNeeded
+from coop.sponsorship.places import Place
 from coop.sponsorship.pool import PoolEmpty
 from coop.unit_of_work import Units
 from tests.till import Till
@@ -42,8 +43,8 @@ async def test_of_forty_who_ask_at_once_four_begin_and_nobody_is_charged(till: T
     assert await till.count(Payment, Payment.purpose == "dues") == 0
     async with till.units.read() as work:
         waiting = [place for person in people if (place := await places.open_place(work, person.id))]
-        positions = sorted([(await queue.where(work, place)).position for place in waiting])
-        expected = [(await queue.where(work, place)).expected for place in waiting]
+        positions = sorted([(await outlook.where(work, place)).position for place in waiting])
+        expected = [(await outlook.where(work, place)).expected for place in waiting]
     assert positions == list(range(1, 37))
     assert all(expected)
 
@@ -105,15 +106,7 @@ async def test_a_member_with_a_long_year_ahead_asks_for_nothing(till: Till) -> N
 
 
 async def test_first_places_are_capped_by_the_month(till: Till) -> None:
-    async with till.units.open() as work:
-        law = await policies.in_force(work, Pool)
-        await policies.adopt(
-            work,
-            msgspec.structs.replace(law.document, max_new_places_month=1),
-            act="motion:00000000-0000-4000-8000-000000000000",
-            effective_at=work.now,
-            replaces=law.hash,
-        )
+    await till.adopt(Pool, max_new_places_month=1)
     await till.sponsor(10_000)
     ada, bob = await till.person(), await till.person("bob")
 
@@ -121,7 +114,7 @@ async def test_first_places_are_capped_by_the_month(till: Till) -> None:
     assert (await till.ask(bob)).state == "queued"
 
     till.clock.advance(timedelta(days=31))
-    await places.grant_due(till.units)
+    await queue.grant_due(till.units)
     assert await till.state(bob) == "active"
 
 
@@ -132,14 +125,14 @@ async def test_places_begin_at_a_random_time_within_the_delay(
     ada = await till.person()
     slow = Units(msgspec.structs.replace(settings, sponsorship_delay_hours=24), clock)
     async with slow.open() as work:
-        place = await places.ask(work, ada.id)
+        place = await queue.ask(work, ada.id)
     await slow.close()
 
     assert place.state in {"awarded", "begun"}
     assert place.due_at is not None
     assert clock.instant <= place.due_at <= clock.instant + timedelta(hours=24)
     clock.advance(timedelta(hours=25))
-    await places.grant_due(till.units)
+    await queue.begin_due(till.units)
     assert await till.state(ada) == "active"
     assert await till.balance(RESERVED) == 0
 
@@ -155,10 +148,10 @@ async def test_an_offer_from_the_queue_stands_for_its_days_and_then_goes_on(till
     assert place.state == "offered"
 
     till.clock.advance(timedelta(days=6))
-    await places.grant_due(till.units)
+    await queue.grant_due(till.units)
     assert (await till.place(ada)) is not None
     till.clock.advance(timedelta(days=2))
-    await places.grant_due(till.units)
+    await queue.grant_due(till.units)
 
     assert await till.place(ada) is None
     offered = await till.place(bob)
@@ -188,7 +181,12 @@ async def test_who_pays_the_whole_price_gives_the_offer_back(till: Till) -> None
     await till.ask(ada, 1000)
     await till.sponsor(1500)
 
-    await till.pay(ada, 2500)
+    url = await till.begin(ada, 2500)
+    # Until the money is there, nothing is lost: they may still turn back.
+    assert await till.balance(RESERVED) == 1500
+    await till.enter(url)
+    await till.sandbox.settle()
+    await till.work()
 
     assert await till.state(ada) == "active"
     assert (await till.balance(POOL), await till.balance(RESERVED)) == (1500, 0)
@@ -254,7 +252,7 @@ async def test_no_date_is_promised_where_nothing_came_in(till: Till) -> None:
     place = await till.ask(await till.person())
 
     async with till.units.read() as work:
-        where = await queue.where(work, place)
+        where = await outlook.where(work, place)
 
     assert (where.position, where.expected) == (1, None)
 

@@ -35,7 +35,7 @@ from coop.mail import Mailbox
 from coop.membership import standing
 from coop.money import Money
 from coop.settings import Settings
-from coop.sponsorship import places
+from coop.sponsorship import places, queue
 from coop.stewardship import roles
 from coop.stewardship.roles import RoleName
 from coop.unit_of_work import Units
@@ -210,7 +210,7 @@ class Life:
     async def ask(self, handle: str) -> None:
         """Ask for a sponsored place."""
         async with self.units.open() as work:
-            await places.ask(work, self.accounts[handle])
+            await queue.ask(work, self.accounts[handle])
 
     async def pay(
         self, handle: str, minor: int, purpose: Purpose = "dues", *, automatic: bool = False

@@ -1,0 +1,145 @@
+"""The letters that sponsorship writes, in the reader's language; none of them says to others who paid for what."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from babel.dates import format_date
+from babel.numbers import format_currency
+
+from coop.identity.accounts import Account
+from coop.mail import Letter
+from coop.money import Money
+from coop.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One letter in one language."""
+
+    subject: str
+    body: str
+
+
+BEGUN = {
+    "en": Words(
+        subject="You are a member of {coop}",
+        body="Your membership has begun and runs until {day}.\n\nYour page: {account}",
+    ),
+    "pl": Words(
+        subject="Jesteś członkiem {coop}",
+        body="Twoje członkostwo zaczęło się i trwa do {day}.\n\nTwoja strona: {account}",
+    ),
+    "fr": Words(
+        subject="Vous êtes membre de {coop}",
+        body="Votre adhésion a commencé et court jusqu'au {day}.\n\nVotre page : {account}",
+    ),
+}
+
+OFFERED = {
+    "en": Words(
+        subject="Your membership can begin",
+        body=(
+            "You asked to pay {amount} for a year. The solidarity pool has kept the rest for you until {day}.\n\n"
+            "Pay your part here: {join}\n\nIf you do not want it any more, you need do nothing: on that day it goes to "
+            "the next in the queue."
+        ),
+    ),
+    "pl": Words(
+        subject="Twoje członkostwo może się zacząć",
+        body=(
+            "Twoja część za rok to {amount}. Resztę odłożył dla Ciebie fundusz solidarnościowy, do {day}.\n\n"
+            "Zapłać swoją część tutaj: {join}\n\nJeśli już jej nie chcesz, nie rób nic: tego dnia miejsce przejdzie na "
+            "następną osobę w kolejce."
+        ),
+    ),
+    "fr": Words(
+        subject="Votre adhésion peut commencer",
+        body=(
+            "Vous avez choisi de payer {amount} pour une année. La caisse de solidarité garde le reste pour vous "
+            "jusqu'au {day}.\n\nPayez votre part ici : {join}\n\nSi vous n'en voulez plus, ne faites rien : ce jour-là, "
+            "elle revient à la personne suivante."
+        ),
+    ),
+}
+
+LAPSED = {
+    "en": Words(
+        subject="Your place went to the next in the queue",
+        body=(
+            "The solidarity pool had kept a place for you until today, and it was not taken up. Nothing was charged.\n\n"
+            "You can ask again at any time, without giving a reason: {place}"
+        ),
+    ),
+    "pl": Words(
+        subject="Twoje miejsce przeszło na następną osobę w kolejce",
+        body=(
+            "Fundusz solidarnościowy trzymał dla Ciebie miejsce do dziś i nie zostało ono wykorzystane. Nic nie pobrano."
+            "\n\nMożesz poprosić ponownie w każdej chwili, bez podawania powodu: {place}"
+        ),
+    ),
+    "fr": Words(
+        subject="Votre place est passée à la personne suivante",
+        body=(
+            "La caisse de solidarité gardait une place pour vous jusqu'à aujourd'hui ; elle n'a pas été prise. Rien n'a "
+            "été prélevé.\n\nVous pouvez redemander quand vous voulez, sans donner de raison : {place}"
+        ),
+    ),
+}
+
+PRICE_FELL = {
+    "en": Words(
+        subject="You need no place any more",
+        body=(
+            "A year costs {amount} now, which is no more than you chose to pay, so you need nothing from the solidarity "
+            "pool.\n\nYour membership begins as soon as you pay: {join}"
+        ),
+    ),
+    "pl": Words(
+        subject="Nie potrzebujesz już miejsca z funduszu",
+        body=(
+            "Rok kosztuje teraz {amount}, nie więcej niż Twoja deklarowana kwota, więc fundusz solidarnościowy nie musi "
+            "nic dokładać.\n\nCzłonkostwo zacznie się, gdy tylko zapłacisz: {join}"
+        ),
+    ),
+    "fr": Words(
+        subject="Vous n'avez plus besoin de la caisse",
+        body=(
+            "Une année coûte maintenant {amount}, pas plus que ce que vous aviez choisi de payer : la caisse de solidarité "
+            "n'a rien à ajouter.\n\nVotre adhésion commence dès que vous payez : {join}"
+        ),
+    ),
+}
+
+
+def post(
+    work: UnitOfWork,
+    account: Account,
+    words: dict[str, Words],
+    *,
+    key: str,
+    day: date | None = None,
+    amount: Money | None = None,
+) -> None:
+    """Write to an account once under `key`, if it has an address."""
+    if account.email is None:
+        return
+    settings = work.settings
+    language = account.locale if account.locale in words else settings.locale
+    plain, code = settings.money.plain, settings.money.code.upper()
+    facts = {
+        "coop": settings.name,
+        "day": "" if day is None else format_date(day, "long", locale=language),
+        "amount": "" if amount is None else format_currency(plain(amount), code, locale=language),
+        "account": settings.url("/account"),
+        "join": settings.url("/join"),
+        "place": settings.url("/place"),
+    }
+    chosen = words[language]
+    work.send(
+        Letter(
+            to=account.email,
+            subject=chosen.subject.format(**facts),
+            body=chosen.body.format(**facts) + "\n",
+        ),
+        dedupe_key=key,
+    )

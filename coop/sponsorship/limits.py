@@ -1,0 +1,48 @@
+"""Limits: who may ask for a year, so that nobody takes two and one person does not take many.
+
+A confirmed address belongs to one account only (the database sees to it). That makes many places dear, not impossible:
+it does not prove that a person is one.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from coop import policies
+from coop.errors import NotAllowed, Refused
+from coop.identity.accounts import Account
+from coop.membership import terms
+from coop.policies import Dues, Pool
+from coop.unit_of_work import UnitOfWork
+
+
+class EmailNeeded(NotAllowed):
+    """A first place needs an e-mail address that you have confirmed: it keeps one person from taking many."""
+
+    code = "verified_email_needed"
+
+
+class AlreadyMember(Refused):
+    """Your membership runs long enough; there is nothing to pay or to ask for yet."""
+
+    code = "already_member"
+
+
+async def may_renew(work: UnitOfWork, account_id: UUID) -> None:
+    """Refuse whoever is paid up beyond the first notice of the end."""
+    latest = await terms.latest(work, account_id)
+    if latest is None or latest.ended_early_at is not None:
+        return
+    notice = max((await policies.in_force(work, Dues)).document.notice_days)
+    if latest.ends > work.now + timedelta(days=notice):
+        raise AlreadyMember
+
+
+async def may_ask(work: UnitOfWork, account_id: UUID, *, first: bool) -> None:
+    """Refuse a place to whoever needs none yet, and a first one to an account without a confirmed address."""
+    await may_renew(work, account_id)
+    law = (await policies.in_force(work, Pool)).document
+    if not first or not law.verified_email:
+        return
+    account = await work.session.get_one(Account, account_id)
+    if account.email is None or account.email_verified_at is None:
+        raise EmailNeeded
