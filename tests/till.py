@@ -75,10 +75,17 @@ class Till:
         *,
         purpose: Purpose = "dues",
         automatic: bool = False,
+        instalments: bool = False,
         key: str | None = None,
     ) -> str:
         """Begin a checkout and return where it leads."""
-        wish = Wish(account_id=account.id, amount=Money(cents), purpose=purpose, automatic=automatic)
+        wish = Wish(
+            account_id=account.id,
+            amount=Money(cents),
+            purpose=purpose,
+            automatic=automatic,
+            instalments=instalments,
+        )
         return await checkout.begin(self.units, self.gateway, wish, key=key or uuid4().hex)
 
     async def enter(self, url: str, card: str = WORKS) -> httpx.Response:
@@ -92,11 +99,12 @@ class Till:
         *,
         purpose: Purpose = "dues",
         automatic: bool = False,
+        instalments: bool = False,
         card: str = WORKS,
         settle: bool = True,
     ) -> str:
         """Pay on the hosted page and, unless said otherwise, let the webhooks come; return the page's address."""
-        url = await self.begin(account, cents, purpose=purpose, automatic=automatic)
+        url = await self.begin(account, cents, purpose=purpose, automatic=automatic, instalments=instalments)
         answer = await self.enter(url, card)
         assert answer.status_code == 303, re.findall(r"<h2>(.*?)</h2>|error\">(.*?)<", answer.text)
         if settle:

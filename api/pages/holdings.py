@@ -79,6 +79,7 @@ HOLDINGS = (
             "refunds",
             "disputes",
             "subscriptions",
+            "instalment_plans",
             "operations",
             "stripe_events",
             "gifts",

@@ -4,7 +4,6 @@ import hashlib
 from datetime import datetime
 from typing import Literal
 
-import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -16,7 +15,7 @@ from api.pages.prose import prose
 from api.pages.rendering import locale_of, page
 from coop import policies
 from coop.money import Money
-from coop.policies import KINDS, Document, NoSuchPolicy, Version
+from coop.policies import KINDS, Document, NoSuchPolicy, Version, documents
 from coop.policies import differences as differ
 from coop.policies.versions import spelled
 from coop.unit_of_work import Units
@@ -137,8 +136,8 @@ def _rules(document: Document, request: AnyRequest) -> list[tuple[str, str]]:
     settings, locale = request.app.state.settings, locale_of(request)
     return [
         (clauses.label(field), clauses.shown(field, value, settings, locale))
-        for field, value in msgspec.to_builtins(document).items()
-        if field not in {"kind", "text"}
+        for field, value in documents.values(document).items()
+        if field != "text"
     ]
 
 

@@ -22,6 +22,7 @@ from coop import policies
 from coop.billing import checkout
 from coop.billing.checkout import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.gateway import Gateway, GatewayAway, NotVisible
+from coop.billing.instalments import InstalmentsNeedEmail, InstalmentsUnpaid
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.governance import motions
@@ -37,6 +38,9 @@ from coop.unit_of_work import UnitOfWork, Units
 
 HOSTED = "https://checkout.stripe.com"
 
+UNFIT = (AutomaticNeedsEmail, InstalmentsNeedEmail, InstalmentsUnpaid)
+"""Refusals of the way of paying, not of the amount; they stand beside it."""
+
 Typed = Annotated[str, msgspec.Meta(max_length=100)]
 Path = Annotated[str, msgspec.Meta(max_length=8000)]
 
@@ -46,9 +50,24 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
 
     amount: Typed = ""
     other: Typed = ""
-    renewal: Literal["manual", "automatic"] = "manual"
+    renewal: Literal["manual", "automatic", "instalments"] = "manual"
     key: Typed = ""
     next: Path = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """What paying the price by instalments means, in figures, before anybody chooses it."""
+
+    count: int
+    months: int
+    """Between one charge and the next."""
+    each: Money
+    total: Money
+    fees: Money
+    """The card fees on all charges …"""
+    fee: Money
+    """… and the one on the price at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +117,7 @@ async def submit(
                 account_id=signed_in.account_id,
                 amount=amount,
                 automatic=data.renewal == "automatic",
+                instalments=data.renewal == "instalments",
                 next_path=next_path,
             )
             leads_to = await checkout.begin(units, gateway, wish, key=data.key)
@@ -108,7 +128,7 @@ async def submit(
         return onward(next_path)
     except InFlight as refusal:
         return waiting(request, refusal, data.key)
-    except (Invalid, AutomaticNeedsEmail, EmailNeeded, GatewayAway) as refusal:
+    except (Invalid, EmailNeeded, GatewayAway, *UNFIT) as refusal:
         fault = {refusal.field or "": refusal.message}
         return await _ask(
             request, units, signed_in, data, fault, unconfirmed=isinstance(refusal, EmailNeeded)
@@ -228,6 +248,21 @@ async def _offer(work: UnitOfWork, account_id: UUID) -> Offer:
     )
 
 
+def _division(offer: Offer) -> Division | None:
+    dues, shares = offer.dues.document, offer.shares.document
+    each = dues.instalment(dues.price)
+    if not each:
+        return None
+    return Division(
+        count=dues.instalments,
+        months=12 // dues.instalments,
+        each=Money(each),
+        total=Money(each * dues.instalments),
+        fees=Money(shares.fee(each) * dues.instalments),
+        fee=Money(shares.fee(dues.price)),
+    )
+
+
 async def _ask(
     request: AnyRequest,
     units: Units,
@@ -263,7 +298,8 @@ async def _ask(
         other=given.other or ("" if value in {plain(a) for a in suggested} | {"0", "other"} else value),
         least=Money(offer.dues.document.minimum_card),
         parts=[(name, split[part]) for part, name in PARTS.items()],
-        automatic=given.renewal == "automatic",
+        division=_division(offer),
+        renewal=given.renewal,
         key=fresh_key(),
         next_path=local_path(given.next),
         unconfirmed=unconfirmed,

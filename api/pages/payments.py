@@ -13,13 +13,13 @@ from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward
 from api.pages.pay import fresh_key
 from api.pages.rendering import page
-from coop.billing import payments, withdrawal
+from coop.billing import instalments, payments, withdrawal
 from coop.billing.gateway import Gateway
-from coop.billing.payments import Payment
+from coop.billing.instalments import InstalmentPlan
 from coop.errors import NotFound
 from coop.membership import terms
 from coop.membership.terms import Term
-from coop.money import Money
+from coop.money import ZERO, Money
 from coop.unit_of_work import Units
 
 
@@ -41,9 +41,9 @@ class Year:
     """A year of membership as its member sees it."""
 
     term: Term
-    payment: Payment | None
     given: Money
     """What the pool, or somebody's gift, paid of it."""
+    plan: InstalmentPlan | None = None
 
 
 @get("/account/payments", include_in_schema=False)
@@ -55,15 +55,16 @@ async def overview(
         made = await payments.made_by(work, signed_in.account_id)
         years = await terms.history(work, signed_in.account_id)
         choice = await withdrawal.choice(work, signed_in.account_id)
-    by_term = {payment.term_id: payment for payment in made if payment.term_id is not None}
+        plans = {plan.term_id: plan for plan in await instalments.of_account(work, signed_in.account_id)}
+    paid = {payment.term_id: payment.own_part for payment in made if payment.term_id is not None}
+    paid |= {term_id: plan.due for term_id, plan in plans.items()}
     return page(
         "payments/overview.html",
         request,
         payments=made,
         number=payments.number,
         years=[
-            Year(term, by_term.get(term.id), by_term[term.id].gap if term.id in by_term else term.price)
-            for term in reversed(years)
+            Year(term, term.price - paid.get(term.id, ZERO), plans.get(term.id)) for term in reversed(years)
         ],
         choice=choice,
     )
@@ -89,7 +90,7 @@ async def ending(
     request: AnyRequest,
     units: NamedDependency[Units],
     signed_in: NamedDependency[Viewer],
-    done: FromQuery[Literal["", "withdrawn", "stopped"]] = "",
+    done: FromQuery[Literal["", "withdrawn", "stopped", "instalments"]] = "",
 ) -> Response[bytes]:
     """Offer to withdraw while that is possible, and to stop the renewal; without a question why."""
     async with units.read() as work:

@@ -16,7 +16,7 @@ from api.pages.entrance import onward, told
 from api.pages.rendering import page
 from coop.errors import Invalid
 from coop.governance import announcement, electorate, motions, patches
-from coop.policies import Document, Voting, in_force
+from coop.policies import Document, Voting, documents, in_force
 from coop.settings import Settings
 from coop.unit_of_work import Units
 
@@ -217,11 +217,9 @@ def _patch(document: Document, data: dict[str, str], settings: Settings) -> dict
 
 
 def _values(document: Document) -> dict[str, object]:
-    builtins: dict[str, object] = msgspec.to_builtins(document)
     return {
         field: list(value) if isinstance(value, tuple) else value
-        for field, value in builtins.items()
-        if field != "kind"
+        for field, value in documents.values(document).items()
     }
 
 

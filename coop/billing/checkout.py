@@ -14,7 +14,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, select,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
-from coop.billing import booking, disputes, operations
+from coop.billing import booking, disputes, instalments, operations
 from coop.billing.gateway import (
     CheckoutState,
     Gateway,
@@ -23,6 +23,7 @@ from coop.billing.gateway import (
     Order,
     PaymentState,
 )
+from coop.billing.instalments import NoInstalments
 from coop.database import Base, changed
 from coop.errors import Invalid, NotAllowed, Refused
 from coop.identity.accounts import Account
@@ -65,6 +66,7 @@ class Checkout(Base):
         CheckConstraint("amount > 0", name="positive"),
         CheckConstraint("purpose IN ('dues', 'sponsor', 'gift')", name="purpose"),
         CheckConstraint("state IN ('intended', 'open', 'paid', 'expired')", name="state"),
+        CheckConstraint("instalments = 0 OR amount % instalments = 0", name="instalments"),
         Index(
             "one_live_checkout",
             "account_id",
@@ -83,6 +85,8 @@ class Checkout(Base):
     price: Mapped[Money]
     policy_version: Mapped[UUID] = mapped_column(ForeignKey("policy_versions.id"))
     automatic: Mapped[bool]
+    instalments: Mapped[int] = mapped_column(default=0)
+    """In how many equal charges the amount is paid; 0 at once."""
     next_path: Mapped[str] = mapped_column(Text)
     begun_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -93,6 +97,11 @@ class Checkout(Base):
     url: Mapped[str | None] = mapped_column(Text, default=None, repr=False)
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
 
+    @property
+    def first_charge(self) -> Money:
+        """What the payment page asks for."""
+        return Money(self.amount.minor // (self.instalments or 1))
+
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """What a person wants to pay, and where they want to be led in the end (a path of ours)."""
@@ -101,6 +110,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     amount: Money
     purpose: Purpose = "dues"
     automatic: bool = False
+    instalments: bool = False
+    """To pay by instalments, as many as the dues say; the amount is rounded up so that they are equal."""
     next_path: str = "/account"
 
 
@@ -111,7 +122,14 @@ async def begin(units: Units, gateway: Gateway, wish: Wish, *, key: str) -> str:
     """
     async with operations.released(units, key):
         async with units.open() as work:
-            facts = (wish.purpose, wish.amount.minor, wish.automatic, wish.next_path)
+            facts: tuple[object, ...] = (
+                wish.purpose,
+                wish.amount.minor,
+                wish.automatic,
+                wish.next_path,
+            )
+            if wish.instalments:
+                facts += ("instalments",)
             answer = await operations.claim(
                 work, key, account_id=wish.account_id, purpose="checkout", facts=facts
             )
@@ -212,7 +230,7 @@ async def apply(work: UnitOfWork, state: CheckoutState, payment: PaymentState | 
 async def _complete(
     work: UnitOfWork, checkout: Checkout, state: CheckoutState, payment: PaymentState
 ) -> bool:
-    if payment.amount != checkout.amount:
+    if payment.amount != checkout.first_charge:
         raise GatewayRefused("What was paid is not what was asked for.")
     if checkout.purpose == "sponsor" or checkout.amount != checkout.price:
         # The queue before any row of ours, as in `_expire`, so that the two never wait for each other.
@@ -225,12 +243,24 @@ async def _complete(
         .values(state="paid", gateway_id=state.id, ended_at=work.now),
     ):
         return False
+    dues = await places.dues_of(work, checkout.policy_version)
+    if checkout.instalments and state.subscription is not None:
+        return await instalments.begin(
+            work,
+            payment,
+            account_id=checkout.account_id,
+            dues=dues,
+            total=checkout.amount,
+            count=checkout.instalments,
+            place_id=checkout.place_id,
+            subscription=state.subscription,
+        )
     return await booking.book(
         work,
         payment,
         account_id=checkout.account_id,
         purpose=checkout.purpose,
-        dues=await places.dues_of(work, checkout.policy_version),
+        dues=dues,
         place_id=checkout.place_id,
         subscription=state.subscription,
         operation=checkout.id,
@@ -272,6 +302,10 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     expires_at = work.now + timedelta(hours=hours)
     place: Place | None = None
     amount = wish.amount
+    if wish.instalments:
+        await instalments.may_begin(work, account)
+        amount = _rounded(wish, dues.document)
+        wish = msgspec.structs.replace(wish, amount=amount)
     if wish.purpose == "dues":
         await limits.may_renew(work, wish.account_id)
         await disputes.none_open(work, wish.account_id)
@@ -288,6 +322,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
         price=price,
         policy_version=place.policy_version if place and place.policy_version else dues.id,
         automatic=wish.automatic and wish.purpose == "dues",
+        instalments=dues.document.instalments if wish.instalments else 0,
         next_path=wish.next_path,
         begun_at=work.now,
         expires_at=expires_at,
@@ -296,6 +331,18 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     work.session.add(checkout)
     await work.session.flush()
     return checkout
+
+
+def _rounded(wish: Wish, dues: Dues) -> Money:
+    """Return what equal instalments of the wished amount add up to."""
+    if wish.automatic:
+        raise Invalid(
+            "Instalments end by themselves after a year. Choose them or automatic renewal.", field="renewal"
+        )
+    each = Money(dues.instalment(wish.amount.minor))
+    if wish.purpose != "dues" or not each:
+        raise NoInstalments(field="renewal")
+    return dues.instalments * each
 
 
 async def _gap(work: UnitOfWork, wish: Wish, price: Money, expires_at: datetime) -> Place | None:
@@ -332,10 +379,11 @@ async def _order(work: UnitOfWork, checkout: Checkout) -> Order:
     return Order(
         operation=checkout.id,
         age=work.now - checkout.begun_at,
-        amount=checkout.amount,
+        amount=checkout.first_charge,
         currency=settings.currency,
         description=what[checkout.purpose],
         yearly=checkout.automatic,
+        instalments=checkout.instalments,
         success_url=settings.url(f"/join/return?checkout={checkout.id}"),
         cancel_url=settings.url(f"/join/return?checkout={checkout.id}&stopped=1"),
         expires_at=checkout.expires_at,

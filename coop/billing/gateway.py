@@ -49,6 +49,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     description: str
     yearly: bool
+    instalments: int = 0
+    """The amount is the first of so many equal charges, spread over a year; 0 charges it once."""
     success_url: str
     cancel_url: str
     expires_at: datetime
@@ -186,6 +188,9 @@ class Gateway(Protocol):
 
     async def stop_subscription(self, subscription: str, *, at_once: bool) -> SubscriptionState:
         """End a subscription, at once or with the year that is paid for; repeating it changes nothing."""
+
+    async def finish_subscription(self, subscription: str) -> SubscriptionState:
+        """Have instalments end by themselves a year after they began; repeating it changes nothing."""
 
     async def fetch_invoice(self, invoice: str) -> InvoiceState:
         """Return an invoice as it is now."""

@@ -26,7 +26,7 @@ class Payment(Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount > 0", name="positive"),
-        CheckConstraint("purpose IN ('dues', 'sponsor', 'gift')", name="purpose"),
+        CheckConstraint("purpose IN ('dues', 'instalment', 'sponsor', 'gift')", name="purpose"),
         # We never give back more than was paid. A bank may dispute what was refunded, and that must be booked.
         CheckConstraint("refunded BETWEEN 0 AND amount AND disputed BETWEEN 0 AND amount", name="bounded"),
         CheckConstraint("(settlement IS NULL) = (fee IS NULL)", name="settled"),
@@ -170,7 +170,7 @@ async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: s
         f"Date:     {payment.received_at.astimezone(work.settings.zone):%Y-%m-%d}",
         f"Receipt:  {number(payment)}",
     ]
-    if payment.purpose == "dues":
+    if payment.purpose in {"dues", "instalment"}:
         lines.append(f"Dues:     {currency.plain(payment.own_part)} {code}")
         if payment.surplus:
             lines.append(f"To the solidarity pool: {currency.plain(payment.surplus)} {code}")

@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import exists, select
 
-from coop.billing import checkout, credit, disputes, payments, refunds, renewals, subscriptions
+from coop.billing import arrears, checkout, credit, disputes, payments, refunds, renewals, subscriptions
 from coop.billing.checkout import Checkout
 from coop.billing.disputes import Dispute
 from coop.billing.gateway import Gateway, InvoiceState
@@ -35,6 +35,7 @@ async def run(units: Units, gateway: Gateway) -> int:
         settle_checkouts,
         settle_payments,
         settle_subscriptions,
+        arrears.settle_due,
         refunds.send_due,
         check_refunds,
         check_disputes,

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import policies
-from coop.billing import booking, subscriptions
+from coop.billing import booking, instalments, subscriptions
 from coop.billing.gateway import InvoiceState, NotVisible, PaymentState
 from coop.billing.subscriptions import Subscription
 from coop.errors import CoopError
@@ -26,6 +26,9 @@ async def apply(work: UnitOfWork, invoice: InvoiceState, payment: PaymentState |
     """Begin the next year for a renewal's invoice that was paid; write when its card failed."""
     if invoice.reason != "subscription_cycle" or invoice.subscription is None:
         return False
+    plan = await instalments.of_subscription(work, invoice.subscription)
+    if plan is not None:
+        return await instalments.apply(work, plan, invoice, payment)
     subscription = await work.session.get(Subscription, invoice.subscription)
     if subscription is None:
         if invoice.operation is None:

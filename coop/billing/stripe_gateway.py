@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from coop.billing.gateway import (
     RefundState,
     SubscriptionState,
 )
+from coop.clock import anniversary
 from coop.errors import Invalid
 from coop.money import Money
 from coop.settings import Settings
@@ -99,7 +100,7 @@ class StripeGateway:
         operation = str(order.operation)
         metadata = {"operation": operation}
         params: SessionCreateParams = {
-            "mode": "subscription" if order.yearly else "payment",
+            "mode": "subscription" if order.yearly or order.instalments else "payment",
             "line_items": [
                 {
                     "quantity": 1,
@@ -117,8 +118,12 @@ class StripeGateway:
             "expires_at": int(order.expires_at.timestamp()),
             "locale": cast("Literal['en', 'pl', 'fr']", order.locale),
         }
-        if order.yearly:
-            params["line_items"][0]["price_data"]["recurring"] = {"interval": "year"}
+        if order.yearly or order.instalments:
+            params["line_items"][0]["price_data"]["recurring"] = (
+                {"interval": "year"}
+                if order.yearly
+                else {"interval": "month", "interval_count": 12 // order.instalments}
+            )
             params["subscription_data"] = {"metadata": metadata, "description": order.description}
         else:
             params["payment_intent_data"] = {"metadata": metadata, "description": order.description}
@@ -193,6 +198,21 @@ class StripeGateway:
                 )
             return reading.subscription(ended)
 
+    async def finish_subscription(self, subscription: str) -> SubscriptionState:
+        """Have instalments end by themselves a year after they began; repeating it changes nothing."""
+        with _mapped():
+            found = await self._client.v1.subscriptions.retrieve_async(subscription)
+            if found.status in {"canceled", "incomplete_expired"} or found.cancel_at is not None:
+                return reading.subscription(found)
+            anchor = datetime.fromtimestamp(found.billing_cycle_anchor, UTC)
+            # The end of a period, so that no part of one is charged or given back.
+            end = datetime.combine(anniversary(anchor.date(), 1), anchor.timetz())
+            return reading.subscription(
+                await self._client.v1.subscriptions.update_async(
+                    subscription, {"cancel_at": int(end.timestamp()), "proration_behavior": "none"}
+                )
+            )
+
     async def fetch_invoice(self, invoice: str) -> InvoiceState:
         """Return an invoice as it is now."""
         with _mapped():
@@ -202,7 +222,7 @@ class StripeGateway:
     async def list_invoices(self, subscription: str) -> list[InvoiceState]:
         """Return the latest invoices of a subscription, newest first."""
         with _mapped():
-            page = await self._client.v1.invoices.list_async({"subscription": subscription, "limit": 10})
+            page = await self._client.v1.invoices.list_async({"subscription": subscription, "limit": 12})
             return [
                 reading.invoice(
                     found, await self._payment_of(str(found.id)) if found.status == "paid" else None

@@ -22,7 +22,7 @@ class Subscription(Base):
     """One automatic renewal, as far as we need to know it."""
 
     __tablename__ = "subscriptions"
-    __table_args__ = (CheckConstraint("wish IN ('renew', 'stop', 'stop_now')", name="wish"),)
+    __table_args__ = (CheckConstraint("wish IN ('renew', 'finish', 'stop', 'stop_now')", name="wish"),)
 
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
     """The processor's."""
@@ -33,11 +33,13 @@ class Subscription(Base):
     stops: Mapped[bool] = mapped_column(default=False)
     """The processor knows that it ends with the year that is paid for."""
     wish: Mapped[str] = mapped_column(String(10), default="renew")
-    """What the member wants of it."""
+    """What the member wants of it; instalments `finish` by themselves once they have paid a year."""
 
 
-async def keep(work: UnitOfWork, subscription: str, *, account_id: UUID, amount: Money) -> None:
-    """Remember a subscription whose first year was paid."""
+async def keep(
+    work: UnitOfWork, subscription: str, *, account_id: UUID, amount: Money, wish: str = "renew"
+) -> None:
+    """Remember a subscription whose first year, or instalment, was paid."""
     await insert_once(
         work.session,
         Subscription,
@@ -47,7 +49,7 @@ async def keep(work: UnitOfWork, subscription: str, *, account_id: UUID, amount:
         begun_at=work.now,
         status="active",
         stops=False,
-        wish="renew",
+        wish=wish,
     )
 
 
@@ -97,13 +99,25 @@ async def wish(work: UnitOfWork, account_id: UUID, what: str) -> list[str]:
     return list(ids)
 
 
+async def end(work: UnitOfWork, subscription: str) -> None:
+    """Write down that one subscription is to end at once."""
+    await work.session.execute(
+        update(Subscription)
+        .where(Subscription.id == subscription, Subscription.status.not_in(ENDED))
+        .values(wish="stop_now")
+    )
+
+
 async def carry_out(units: Units, gateway: Gateway, subscription: str) -> None:
     """Tell the processor what the member wants; repeating it changes nothing."""
     async with units.read() as work:
         row = await work.session.get(Subscription, subscription)
     if row is None or row.wish == "renew":
         return
-    state = await gateway.stop_subscription(subscription, at_once=row.wish == "stop_now")
+    if row.wish == "finish":
+        state = await gateway.finish_subscription(subscription)
+    else:
+        state = await gateway.stop_subscription(subscription, at_once=row.wish == "stop_now")
     async with units.open() as work:
         await apply(work, state)
 
@@ -118,7 +132,7 @@ async def carry_out_due(units: Units, gateway: Gateway) -> int:
                     Subscription.status.not_in(ENDED),
                     or_(
                         Subscription.wish == "stop_now",
-                        (Subscription.wish == "stop") & Subscription.stops.is_(False),
+                        Subscription.wish.in_(("stop", "finish")) & Subscription.stops.is_(False),
                     ),
                 )
                 .limit(50)

@@ -11,17 +11,17 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import ledger
-from coop.billing import operations, refunds, subscriptions
+from coop.billing import instalment_endings, instalments, operations, refunds, subscriptions
 from coop.billing.gateway import Gateway, GatewayAway
+from coop.billing.instalments import InstalmentPlan
 from coop.billing.payments import Payment
 from coop.errors import Refused
 from coop.identity.accounts import Account
-from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, POOL, RESERVE, Posting
+from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, MEMBER_CREDIT, POOL, RESERVE, Posting
 from coop.mail import Letter
 from coop.membership import terms
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
-from coop.networks import settlement
 from coop.sponsorship import places, queue
 from coop.sponsorship.gifts import Gift
 from coop.sponsorship.places import Place
@@ -45,6 +45,31 @@ class Choice:
     """What would come back to the card."""
     renews: Money | None
     """What would be charged for the next year; empty when nothing will."""
+    charges: Money | None = None
+    """What each further instalment of the running year will charge; empty when there is none."""
+    ends_if_stopped: datetime | None = None
+    """When the year ends if its instalments are stopped now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """What paid for a term, and since when it can be given back; empty once it cannot."""
+
+    since: datetime | None
+    payments: tuple[Payment, ...] = ()
+    plan: InstalmentPlan | None = None
+
+    @property
+    def own_part(self) -> Money:
+        """What of the dues its member pays, or owes by instalments."""
+        if self.plan is not None:
+            return self.plan.due
+        return sum((payment.own_part for payment in self.payments), ZERO)
+
+    @property
+    def refundable(self) -> Money:
+        """What of it has not gone back yet."""
+        return sum((payment.amount - payment.refunded for payment in self.payments), ZERO)
 
 
 async def choice(work: UnitOfWork, account_id: UUID) -> Choice:
@@ -54,13 +79,16 @@ async def choice(work: UnitOfWork, account_id: UUID) -> Choice:
     renews = None if renewing is None else renewing.amount
     if term is None or term.ended_early_at is not None or term.ends <= work.now:
         return Choice(None, None, ZERO, renews)
-    payment, since = await _funding(work, term)
-    if since is None:
-        return Choice(term, None, ZERO, renews)
+    charges = ends = None
+    plan = await instalment_endings.running(work, account_id)
+    if plan is not None:
+        charges, ends = plan.each, await instalment_endings.last_instant(work, plan)
+    funding = await _funding(work, term)
+    if funding.since is None:
+        return Choice(term, None, ZERO, renews, charges, ends)
     dues = await places.dues_of(work, term.policy_version)
-    until = since + timedelta(days=dues.document.withdrawal_days)
-    refund = ZERO if payment is None else payment.amount - payment.refunded
-    return Choice(term, until if until > work.now else None, refund, renews)
+    until = funding.since + timedelta(days=dues.document.withdrawal_days)
+    return Choice(term, until if until > work.now else None, funding.refundable, renews, charges, ends)
 
 
 async def withdraw(units: Units, gateway: Gateway, *, account_id: UUID, key: str) -> str:
@@ -72,24 +100,40 @@ async def withdraw(units: Units, gateway: Gateway, *, account_id: UUID, key: str
             if answer is not None:
                 return answer
             await places.lock(work)
-            refund_id = await _give_back(work, account_id)
+            refund_ids = await _give_back(work, account_id)
             stopped = await subscriptions.wish(work, account_id, "stop_now")
             await queue.give(work)
             await operations.answer(work, key, done)
-        await _tell(units, gateway, stopped, refund_id)
+        await _tell(units, gateway, stopped, refund_ids)
     return done
 
 
 async def stop(units: Units, gateway: Gateway, *, account_id: UUID, key: str) -> str:
-    """Stop automatic renewal; the running year goes on to its end. Return the path that says so."""
-    done = "/account/stop?done=stopped"
+    """Stop automatic renewal; the running year goes on to its end, or of one paid by instalments to what was paid.
+
+    Return the path that says so.
+    """
     async with operations.released(units, key):
         async with units.open() as work:
             answer = await operations.claim(work, key, account_id=account_id, purpose="stop", facts=())
             if answer is not None:
                 return answer
+            done = "/account/stop?done=stopped"
             stopped = await subscriptions.wish(work, account_id, "stop")
-            if stopped:
+            instalment = await instalment_endings.stop(work, account_id)
+            if instalment is not None:
+                subscription, ends = instalment
+                stopped = sorted({*stopped, subscription})
+                done = "/account/stop?done=instalments"
+                await _acknowledge(
+                    work,
+                    account_id,
+                    "Your instalments are stopped",
+                    "Nothing more will be charged. Your membership runs on as far as you have paid for it, until "
+                    f"{ends - timedelta(seconds=1):%Y-%m-%d}.",
+                    key,
+                )
+            elif stopped:
                 await _acknowledge(
                     work,
                     account_id,
@@ -98,39 +142,50 @@ async def stop(units: Units, gateway: Gateway, *, account_id: UUID, key: str) ->
                     key,
                 )
             await operations.answer(work, key, done)
-        await _tell(units, gateway, stopped, None)
+        await _tell(units, gateway, stopped, [])
     return done
 
 
-async def _tell(units: Units, gateway: Gateway, stopped: list[str], refund_id: UUID | None) -> None:
+async def _tell(units: Units, gateway: Gateway, stopped: list[str], refund_ids: list[UUID]) -> None:
     try:
         for subscription in stopped:
             await subscriptions.carry_out(units, gateway, subscription)
-        if refund_id is not None:
+        for refund_id in refund_ids:
             await refunds.send(units, gateway, refund_id)
     except GatewayAway:
         # It is written down, and the hourly reconciliation sends it; the member need not ask again.
         return
 
 
-async def _give_back(work: UnitOfWork, account_id: UUID) -> UUID | None:
+async def _give_back(work: UnitOfWork, account_id: UUID) -> list[UUID]:
     chosen = await choice(work, account_id)
     term = chosen.term
     if term is None or chosen.withdraw_until is None:
         raise TooLateToWithdraw
     await terms.end_early(work, term.id)
-    payment, _ = await _funding(work, term)
+    funding = await _funding(work, term)
+    if funding.plan is not None:
+        # A charge may come in at this very moment; what it paid goes back as well.
+        await instalments.hold(work, funding.plan.id)
+        funding = await _funding(work, term)
     # A renewal in grace begins in the past: the months that have gone by are earned, and the reserve bears them.
-    earned = _earned(work, term)
-    postings = [ledger.debit(DEFERRED_DUES, term.price - earned), ledger.debit(RESERVE, earned)]
-    refund_id = None
-    if payment is None:
-        postings.append(ledger.credit(POOL, term.price))
-    else:
-        postings.append(ledger.credit(POOL, term.price - payment.own_part))
+    earned = instalment_endings.earned_by(work, term, work.now)
+    postings = [
+        ledger.debit(DEFERRED_DUES, term.price - earned),
+        ledger.debit(RESERVE, earned),
+        ledger.credit(POOL, term.price - funding.own_part),
+    ]
+    refund_ids = []
+    for payment in funding.payments:
         postings.append(ledger.credit(MEMBER_CREDIT, payment.amount))
-        postings += await _surplus_back(work, payment.surplus)
-        refund_id = (await refunds.intend(work, payment, payment.amount, reason="withdrawn")).id
+        refund_ids.append((await refunds.intend(work, payment, payment.amount, reason="withdrawn")).id)
+    surplus = sum((payment.surplus for payment in funding.payments), ZERO)
+    postings += await _surplus_back(work, surplus)
+    if funding.plan is not None:
+        # What will not be charged is due no more; what the reserve bore after a default comes back to it.
+        borne_by = RESERVE if funding.plan.state == "defaulted" else INSTALMENTS_DUE
+        postings.append(ledger.credit(borne_by, funding.plan.outstanding))
+        await instalments.end(work, funding.plan)
     await ledger.post(
         work,
         source="withdrawal",
@@ -150,15 +205,7 @@ async def _give_back(work: UnitOfWork, account_id: UUID) -> UUID | None:
         f"Your membership has ended.{back}",
         str(term.id),
     )
-    return refund_id
-
-
-def _earned(work: UnitOfWork, term: Term) -> Money:
-    """Return the dues of the months of a term that have passed, whether they are booked yet or will be."""
-    months = 0
-    while months < settlement.MONTHS and settlement.month_end(term, months + 1, work) <= work.now:
-        months += 1
-    return settlement.recognised(term.price, months)
+    return refund_ids
 
 
 async def _surplus_back(work: UnitOfWork, surplus: Money) -> list[Posting]:
@@ -171,20 +218,25 @@ async def _surplus_back(work: UnitOfWork, surplus: Money) -> list[Posting]:
     return [ledger.debit(POOL, free), ledger.debit(RESERVE, surplus - free)]
 
 
-async def _funding(work: UnitOfWork, term: Term) -> tuple[Payment | None, datetime | None]:
-    """Return the payment behind a term, if it was one, and since when it can be given back.
+async def _funding(work: UnitOfWork, term: Term) -> Funding:
+    """Return what paid for a term, and since when it can be given back.
 
     Years that the treasurer recorded (bank transfer, cash) are given back by the treasurer.
     """
     payment = await work.session.scalar(select(Payment).where(Payment.term_id == term.id))
     if payment is not None:
-        return payment, None if payment.refunded or payment.disputed else payment.received_at
+        return Funding(None if payment.refunded or payment.disputed else payment.received_at, (payment,))
+    plan = await instalments.of_term(work, term.id)
+    if plan is not None:
+        paid = await instalments.paid_by(work, plan)
+        touched = any(payment.refunded or payment.disputed for payment in paid)
+        return Funding(None if touched else plan.begun_at, tuple(paid), plan)
     place = await work.session.scalar(select(Place).where(Place.term_id == term.id))
     if place is not None:
         credited = None if place.payment_id is None else await work.session.get(Payment, place.payment_id)
-        return credited, place.due_at
+        return Funding(place.due_at, () if credited is None else (credited,))
     gift = await work.session.scalar(select(Gift).where(Gift.term_id == term.id))
-    return None, None if gift is None else gift.claimed_at
+    return Funding(None if gift is None else gift.claimed_at)
 
 
 async def _acknowledge(work: UnitOfWork, account_id: UUID, subject: str, body: str, key: str) -> None:

@@ -66,7 +66,7 @@ def apply(document: Document, patch: dict[str, object]) -> Document:
     """Return the document that `patch` makes of `document`; every bound of every field is checked."""
     if "kind" in patch or not patch:
         raise BadPatch(field="patch")
-    merged = _merge(msgspec.to_builtins(document), patch)
+    merged = _merge(documents.values(document), {"kind": document.kind()} | patch)
     changed = documents.read(msgspec.json.encode(merged))
     if documents.canonical(changed) == documents.canonical(document):
         raise BadPatch("That changes nothing: every value is what the law says already.", field="patch")
@@ -75,7 +75,7 @@ def apply(document: Document, patch: dict[str, object]) -> Document:
 
 def changes(old: Document, new: Document) -> list[Change]:
     """Return the fields in which two documents differ, in the order of the law."""
-    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
+    before, after = documents.values(old), documents.values(new)
     return [
         Change(name, before.get(name), after.get(name))
         for name in after

@@ -214,7 +214,9 @@ async def _cover(work: UnitOfWork, balances: dict[LedgerAccount, int], days: int
     def under(root: str) -> int:
         return sum(amount for name, amount in balances.items() if name.startswith(root))
 
-    refundable = await _refundable(work, balances.get(chart.DEFERRED_DUES, 0), days)
+    # Dues that are still to come by instalments are not with us, and are not given back.
+    deferred = balances.get(chart.DEFERRED_DUES, 0) - balances.get(chart.INSTALMENTS_DUE, 0)
+    refundable = await _refundable(work, deferred, days)
     return Cover(
         money=of(_MONEY),
         owed=of(_OWED) + under("Liabilities:Networks:") + refundable,
@@ -224,7 +226,7 @@ async def _cover(work: UnitOfWork, balances: dict[LedgerAccount, int], days: int
 
 
 async def _refundable(work: UnitOfWork, deferred: int, days: int) -> int:
-    """Return the dues granted within the days of withdrawal, as far as they are still deferred."""
+    """Return the dues granted within the days of withdrawal, as far as they are paid and still deferred."""
     since = local_date(work.now, work.settings.zone) - dt.timedelta(days=days)
     granted = await work.session.scalar(
         select(func.coalesce(func.sum(_MINOR), 0))

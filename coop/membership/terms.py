@@ -100,10 +100,11 @@ async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> T
     if previous is not None and previous.ended_early_at is None and work.now < previous.grace_until:
         first_day, year, begins = previous.first_day, previous.year + 1, previous.ends
     else:
-        first_day, year, begins = today, 1, midnight(today, zone)
+        begins = midnight(today, zone)
         if previous is not None:
-            # Who stops and comes back on one day has two terms that meet within it.
+            # Who stops and comes back on one day has two terms that meet within it; one that ends later comes first.
             begins = max(begins, previous.ended_early_at or previous.ends)
+        first_day, year = local_date(begins, zone), 1
     last_day = anniversary(first_day, year)
     term = Term(
         account_id=account_id,
@@ -163,12 +164,12 @@ async def history(work: UnitOfWork, account_id: UUID) -> list[Term]:
     return list(rows)
 
 
-async def end_early(work: UnitOfWork, term_id: UUID) -> Term:
-    """End a term now, or before it has begun: a withdrawal. There is no grace after it."""
+async def end_early(work: UnitOfWork, term_id: UUID, *, at: datetime | None = None) -> Term:
+    """End a term now, before it has begun, or `at` a later instant within it. There is no grace after it."""
     term = await work.session.get(Term, term_id, populate_existing=True)
     if term is None or term.ended_early_at is not None or term.ends <= work.now:
         raise NoSuchTerm
-    at = max(term.begins, work.now)
+    at = min(max(term.begins, work.now, at or work.now), term.ends)
     ended = await work.session.scalar(
         update(Term)
         .where(Term.id == term_id, Term.ended_early_at.is_(None))

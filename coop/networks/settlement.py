@@ -124,8 +124,8 @@ async def _recognise(work: UnitOfWork, due: Sequence[tuple[Recognition, Term]]) 
                 break
             await _book(work, term, recognition.months + 1, ends, _in_force(law, ends), used[term.account_id])
             recognition.months += 1
-        over = recognition.months == MONTHS or term.ended_early_at is not None
-        recognition.next_at = None if over else month_end(term, recognition.months + 1, work)
+        following = month_end(term, recognition.months + 1, work)
+        recognition.next_at = None if recognition.months == MONTHS or following > last else following
         booked += recognition.months - begun
     return booked
 

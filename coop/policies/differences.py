@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
-
-from coop.policies.documents import Policy
+from coop.policies.documents import Policy, values
 
 Mark = Literal["same", "removed", "added", "gap"]
 CONTEXT = 2
@@ -23,11 +21,10 @@ class Line:
 
 def lines_of(document: Policy) -> list[str]:
     """Return a document as lines: a field a line, then its text as it is."""
-    raw: dict[str, object] = msgspec.to_builtins(document)
+    raw = values(document)
     text = raw.pop("text", "")
-    raw.pop("kind", None)
-    values = [f"{name} = {_value(value)}" for name, value in raw.items()]
-    return [*values, *str(text).splitlines()]
+    rules = [f"{name} = {_value(value)}" for name, value in raw.items()]
+    return [*rules, *str(text).splitlines()]
 
 
 def between(old: Policy | None, new: Policy) -> list[Line]:

@@ -37,8 +37,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid
         return str(cls.__struct_config__.tag)
 
 
-class Dues(Policy, frozen=True, tag="dues"):
-    """What a year of membership costs, and how its end is announced."""
+class Dues(Policy, frozen=True, tag="dues", omit_defaults=True):
+    """What a year of membership costs, how it may be paid, and how its end is announced.
+
+    A rule that came later has a default, under which older versions are read. The canonical spelling leaves it out
+    while it has that value, so those versions keep the hash under which they became law: a default never changes.
+    """
 
     title: ClassVar[str] = "Dues"
 
@@ -54,6 +58,8 @@ class Dues(Policy, frozen=True, tag="dues"):
     """How many days ahead of a year's end the member is told."""
     withdrawal_days: Annotated[int, Meta(ge=14, le=90)]
     """How long a new year can be given back for the whole amount."""
+    instalments: Literal[0, 2, 3, 4, 6, 12] = 0
+    """Into how many charges a year may be divided: 12 are monthly, 4 quarterly; 0 offers none."""
 
     def __post_init__(self) -> None:
         """Refuse presets in disorder, and a minimum above the price."""
@@ -63,6 +69,11 @@ class Dues(Policy, frozen=True, tag="dues"):
             raise BadPolicy("The least card payment cannot exceed the price.", field="minimum_card")
         if list(self.notice_days) != sorted(set(self.notice_days), reverse=True):
             raise BadPolicy("Notices must come nearer to the end, without repetition.", field="notice_days")
+
+    def instalment(self, amount: int) -> int:
+        """Return what one instalment of `amount` is, rounded up; 0 if it cannot be paid so, also when a card is not charged so little."""
+        each = -(-amount // self.instalments) if self.instalments else 0
+        return each if each >= self.minimum_card else 0
 
 
 class Pool(Policy, frozen=True, tag="pool"):
@@ -116,9 +127,13 @@ class Shares(Policy, frozen=True, tag="shares"):
         """Return the card fee on `price`, rounded up, in minor units."""
         return -(-price * self.card_fee // WHOLE) + self.card_fee_fixed if price else 0
 
-    def covers_fee(self, price: int) -> bool:
-        """Tell whether operations' part of `price` pays the card fee on it."""
-        return price * self.operations // WHOLE >= self.fee(price)
+    def fees(self, dues: Dues) -> int:
+        """Return the card fees on a year at its price, however it is paid: instalments make them dearer."""
+        return max(self.fee(dues.price), dues.instalments * self.fee(dues.instalment(dues.price)))
+
+    def covers_fees(self, dues: Dues) -> bool:
+        """Tell whether operations' part of the price pays the card fees on it."""
+        return dues.price * self.operations // WHOLE >= self.fees(dues)
 
 
 class Majority(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -217,6 +232,11 @@ class Admission(Policy, frozen=True, tag="admission"):
 
 Document = Dues | Pool | Shares | Voting | Terms | Covenant | Privacy | Admission
 KINDS: dict[str, type[Document]] = {kind.kind(): kind for kind in get_args(Document)}
+
+
+def values(document: Policy) -> dict[str, object]:
+    """Return every rule of `document` by its name, in the order of the law, as plain values."""
+    return {name: msgspec.to_builtins(getattr(document, name)) for name in document.__struct_fields__}
 
 
 def canonical(document: object) -> bytes:

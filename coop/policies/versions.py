@@ -212,7 +212,7 @@ async def adopt(
 
 
 async def check_together(work: UnitOfWork, document: Policy) -> None:
-    """Refuse a price or shares under which operations could not pay the card fee on the price (billing.md)."""
+    """Refuse dues or shares under which operations could not pay the card fees on the price, also by instalments."""
     shares: Shares | None
     dues: Dues | None
     if isinstance(document, Shares):
@@ -221,10 +221,11 @@ async def check_together(work: UnitOfWork, document: Policy) -> None:
         shares, dues = await _latest_or_none(work, Shares), document
     else:
         return
-    if shares is not None and dues is not None and not shares.covers_fee(dues.price):
+    if shares is not None and dues is not None and not shares.covers_fees(dues):
+        dearer = dues.instalments and shares.fees(dues) > shares.fee(dues.price)
         raise BadPolicy(
-            f"Operations' part of the price must cover the card fee on it, {shares.fee(dues.price)} in minor units.",
-            field="operations" if shares is document else "price",
+            f"Operations' part of the price must cover the card fees on it, {shares.fees(dues)} in minor units.",
+            field="operations" if shares is document else "instalments" if dearer else "price",
         )
 
 

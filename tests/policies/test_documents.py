@@ -36,6 +36,10 @@ def test_a_founding_document_is_within_its_own_bounds_and_reads_back(document: D
         {"notice_days": [7, 30]},
         {"withdrawal_days": 13},
         {"colour": "green"},
+        {"instalments": 1},
+        {"instalments": 5},
+        {"instalments": 13},
+        {"instalments": True},
     ],
 )
 def test_dues_out_of_bounds_are_refused(field: dict[str, object]) -> None:
@@ -43,6 +47,46 @@ def test_dues_out_of_bounds_are_refused(field: dict[str, object]) -> None:
 
     with pytest.raises(BadPolicy):
         documents.read(msgspec.json.encode(raw))
+
+
+def test_dues_from_before_a_rule_keep_their_spelling_and_show_it_all_the_same() -> None:
+    before = {
+        "kind": "dues",
+        "price": 2500,
+        "suggested": [2500],
+        "minimum_card": 200,
+        "grace_days": 60,
+        "notice_days": [30],
+        "withdrawal_days": 14,
+    }
+
+    read = documents.read(msgspec.json.encode(before))
+
+    assert documents.canonical(read) == msgspec.json.encode(before, order="sorted")
+    assert documents.values(read)["instalments"] == 0
+
+
+@given(
+    st.integers(min_value=1, max_value=100_000),
+    st.sampled_from([2, 3, 4, 6, 12]),
+    st.integers(min_value=50, max_value=10_000),
+)
+def test_an_instalment_is_never_below_its_part_or_the_least_card_payment(
+    amount: int, count: int, least: int
+) -> None:
+    dues = Dues(
+        price=100_000,
+        suggested=(100,),
+        minimum_card=least,
+        grace_days=0,
+        notice_days=(30,),
+        withdrawal_days=14,
+        instalments=count,  # type: ignore[arg-type]  # drawn from what the law allows
+    )
+
+    each = dues.instalment(amount)
+
+    assert each == 0 or (each >= least and 0 <= each * count - amount < count)
 
 
 def test_shares_must_add_up_to_everything() -> None:

@@ -36,6 +36,20 @@ async def test_a_founded_cooperative_has_every_kind_of_law(units: Units) -> None
     assert {version.act for version in law.values()} == {"founding"}
 
 
+async def test_dues_whose_instalments_operations_could_not_bear_are_refused(units: Units) -> None:
+    await found(units)
+    async with units.open() as work:
+        shares = await policies.latest(work, Shares)
+        # 10 % of 25.00 pays one card fee of 1.03, and not twelve of 0.37.
+        poorer = msgspec.structs.replace(shares.document, networks=8000, operations=1000)
+        with pytest.raises(policies.BadPolicy) as refused:
+            await policies.adopt(
+                work, poorer, act=f"motion:{uuid4()}", effective_at=work.now, replaces=shares.hash
+            )
+
+    assert refused.value.field == "operations"
+
+
 async def test_founding_twice_changes_nothing(units: Units) -> None:
     await found(units)
     await found(units)

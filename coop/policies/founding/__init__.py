@@ -39,6 +39,7 @@ def documents() -> tuple[Document, ...]:
             grace_days=60,
             notice_days=(30, 7),
             withdrawal_days=14,
+            instalments=12,
         ),
         Pool(
             order="first_asked_first_served",
