@@ -5,6 +5,7 @@ The schema is built once by the migrations, as a template; each test gets a copy
 """
 
 import asyncio
+import contextlib
 import fcntl
 import functools
 import os
@@ -44,7 +45,11 @@ hypothesis.settings.load_profile("coop")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--pictures", action="store_true", help="take the pictures of the documents anew")
+    parser.addoption(
+        "--pictures",
+        action="store_true",
+        help="keep pictures of the pages, and take those of the documents anew",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -200,6 +205,13 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
         yield speaking
 
 
+@contextlib.contextmanager
+def demo_folder() -> Iterator[Path]:
+    """Give the data of a demo a place of its own, in memory where the machine has room there."""
+    with tempfile.TemporaryDirectory(prefix="coop-demo-", dir=postgres.memory()) as folder:
+        yield Path(folder) / "demo"
+
+
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the data of a demo whose two years one test process has lived through for all of them."""
@@ -210,20 +222,23 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (shared / "demo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (seed / "story.json").exists():
-            with demos.running(seed):
-                pass
+            # Two years on a disk are a thousand commits that wait for it.
+            with demo_folder() as data:
+                with demos.running(data):
+                    pass
+                demos.copy(data, seed)
     return seed
 
 
 @pytest.fixture(scope="session")
-def demo(seeded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[demos.Demo]:
+def demo(seeded: Path) -> Iterator[demos.Demo]:
     """Give a running demo to tests that leave its clock and the people it introduces as they are."""
-    with demos.running(demos.copy(seeded, tmp_path_factory.mktemp("shared") / "demo")) as started:
+    with demo_folder() as data, demos.running(demos.copy(seeded, data)) as started:
         yield started
 
 
 @pytest.fixture
-def own_demo(seeded: Path, tmp_path: Path) -> Iterator[demos.Demo]:
+def own_demo(seeded: Path) -> Iterator[demos.Demo]:
     """Give a running demo of the test's own."""
-    with demos.running(demos.copy(seeded, tmp_path / "demo")) as started:
+    with demo_folder() as data, demos.running(demos.copy(seeded, data)) as started:
         yield started

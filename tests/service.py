@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
 import msgspec
 import uvicorn
+from litestar import Litestar
 
-from api.app import create_app
+from api.app import build, join
 from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import MovableClock
 from coop.settings import Settings
@@ -30,13 +32,19 @@ class Service:
     units: Units
 
 
+@functools.cache
+def routes() -> Litestar:
+    """Register the routes once for all services of a process, one of which runs at a time."""
+    return build()
+
+
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, *, worker: bool = False) -> AsyncIterator[Service]:
     """Serve a founded cooperative, with its `worker` in the same process if asked."""
     port = free_port()
     served = msgspec.structs.replace(settings, issuer=f"http://127.0.0.1:{port}", worker=worker)
     clock = MovableClock()
-    app = create_app(served, StripeGateway(served), Postbox(), clock)
+    app = join(routes(), served, StripeGateway(served), Postbox(), clock)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none"))
     units = Units(served, clock)
     await found(units)

@@ -1,6 +1,7 @@
 """A real Chromium, for walking through the product as people do."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,21 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests.browser import chromium
 
 SCREENSHOTS = Path(__file__).with_name("screenshots")
+
+
+@dataclass
+class Album:
+    """Where pictures are kept: nowhere unless `--pictures` asks for them, since a hundred of them take half a minute."""
+
+    opened: bool = False
+
+
+ALBUM = Album()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the album if the command line asks for pictures."""
+    ALBUM.opened = config.getoption("--pictures")
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +53,8 @@ async def tab(context: BrowserContext) -> Page:
 
 
 async def keep(tab: Page, name: str) -> None:
-    """Keep a screenshot of the whole page, for people to look at."""
+    """Keep a screenshot of the whole page for people to look at, if any are wanted."""
+    if not ALBUM.opened:
+        return
     SCREENSHOTS.mkdir(exist_ok=True)
     await tab.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

@@ -96,6 +96,8 @@ async def reload_until(tab: Page, holds: Callable[[], Awaitable[bool]]) -> None:
     """Look again until the worker has done what is due, which takes it a second or two."""
     with anyio.fail_after(90):
         while not await holds():
+            # What is waited for needs the processor more than the page does.
+            await tab.wait_for_timeout(200)
             await tab.reload()
 
 

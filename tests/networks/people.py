@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from coop import policies
 from coop.fetching import Fetcher
 from coop.identity.accounts import Account
 from coop.networks import networks, sending
 from coop.unit_of_work import Units
+from tests.cooperative import adopt_law
 
 
 async def account(units: Units, handle: str) -> UUID:
@@ -20,7 +20,7 @@ async def account(units: Units, handle: str) -> UUID:
 async def network(units: Units, name: str = "Lagoon", *, kind: str = "own") -> UUID:
     """Register a network at an address made from its name."""
     async with units.open() as work:
-        await policies.found(work)
+        await adopt_law(work)
         made = await networks.register(
             work, kind=kind, name=name, origin=f"https://{name.lower().replace(' ', '')}.example"
         )

@@ -6,12 +6,13 @@ from coop.networks import covenant, networks, origins
 from coop.policies.versions import NotFounded
 from coop.settings import Settings
 from coop.unit_of_work import Units
+from tests.cooperative import adopt_law
 from tests.networks import people
 
 
 async def test_a_network_is_registered_under_its_origin_and_a_short_name(units: Units) -> None:
     async with units.open() as work:
-        await policies.found(work)
+        await adopt_law(work)
         await networks.register(
             work, kind="mastodon", name="Blue  Lagoon", origin="HTTPS://Social.Example:443/"
         )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from coop import policies
 from coop.authorization.clients import Client
 from coop.authorization.onboarding import onboard
 from coop.identity.accounts import Account
@@ -11,6 +10,7 @@ from coop.networks import admins, deliveries, endpoints, payloads
 from coop.networks.networks import Network
 from coop.stewardship import roles
 from coop.unit_of_work import Units
+from tests.cooperative import adopt_law
 
 HOOKS = "https://meadow.example/hooks"
 
@@ -30,7 +30,7 @@ async def plugged_in(
 ) -> Console:
     """Register a network that `admin` administers."""
     async with units.open() as work:
-        await policies.found(work)
+        await adopt_law(work)
         made = await onboard(work, kind="own", name=name, origin=f"https://{name.lower()}.example")
         if admin is not None:
             await admins.add(work, made.network.id, admin.id, by=None)

@@ -10,7 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from coop import policies
 from coop.policies import Dues, Shares
 from coop.unit_of_work import UnitOfWork, Units
-from tests.cooperative import found
+
+
+async def found(units: Units) -> None:
+    """Found in earnest, unlike the tests of what a founded cooperative does."""
+    async with units.open() as work:
+        await policies.found(work)
 
 
 async def raise_price(

@@ -18,6 +18,7 @@ from coop.membership import terms
 from coop.networks import links, networks
 from coop.unit_of_work import Units
 from tests import people
+from tests.cooperative import adopt_law
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Lagoon:
 async def plugged_in(units: Units, client: httpx.AsyncClient, name: str = "Lagoon") -> Lagoon:
     """Register a network with a confidential client and let it get a token over HTTP."""
     async with units.open() as work:
-        await policies.found(work)
+        await adopt_law(work)
         network = await networks.register(
             work, kind="own", name=name, origin=f"https://{name.lower()}.example"
         )
@@ -73,7 +74,7 @@ async def lagoon(units: Units, client: httpx.AsyncClient) -> Lagoon:
 async def registrar(units: Units, client: httpx.AsyncClient) -> dict[str, str]:
     """Give the header of a program that may plug networks in."""
     async with units.open() as work:
-        await policies.found(work)
+        await adopt_law(work)
         program, secret = await clients.register(
             work, name="Registrar", redirect_uris=[], scope="", grant_types=["client_credentials"]
         )
