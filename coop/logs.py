@@ -13,8 +13,9 @@ import structlog
 
 ALLOWED = frozenset(
     {
-        "attempts", "code", "constraint", "database", "delivery", "duration", "entries", "error", "event", "event_type",
-        "job", "kind", "level", "method", "motion", "network", "path", "port", "route", "status", "timestamp", "trace", "version",
+        "attempts", "closed", "code", "constraint", "database", "delivery", "duration", "entries", "error", "event",
+        "event_type", "failed", "healed", "job", "kind", "level", "looked", "method", "motion", "network", "open", "opened",
+        "path", "port", "route", "status", "step", "timestamp", "trace", "version",
     }
 )  # fmt: skip
 

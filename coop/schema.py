@@ -21,6 +21,9 @@ import coop.billing.disputes
 import coop.billing.instalments
 import coop.billing.operations
 import coop.billing.payments
+import coop.billing.reconciliation.differences
+import coop.billing.reconciliation.runs
+import coop.billing.reconciliation.streams
 import coop.billing.refunds
 import coop.billing.stripe_events
 import coop.billing.subscriptions

@@ -6,13 +6,16 @@ again without charging twice.
 """
 
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 import msgspec
 
 from coop.errors import Invalid, Refused, Unavailable
 from coop.money import Money
+
+if TYPE_CHECKING:
+    from coop.billing.lists import Lists
 
 
 class GatewayAway(Unavailable):
@@ -101,6 +104,8 @@ class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     refunded: Money
     settlement: Settlement | None = None
+    operation: UUID | None = None
+    """Of the checkout that it paid; nothing for an invoice's."""
 
 
 class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +169,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 @runtime_checkable
 class Gateway(Protocol):
     """The card processor. Calls raise `GatewayAway`, `GatewayRefused` or `NotVisible` and nothing else."""
+
+    lists: "Lists"
+    """What it lists, page by page."""
 
     async def create_checkout(self, order: Order) -> HostedCheckout:
         """Open a hosted checkout, or return the one that this operation opened before."""

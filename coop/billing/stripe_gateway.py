@@ -1,12 +1,9 @@
 """The Stripe adapter: the one place that speaks to Stripe, or to the sandbox, which speaks as Stripe does."""
 
-import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import UUID
 
-import aiohttp
 import stripe
 import structlog
 
@@ -15,17 +12,18 @@ from coop.billing import stripe_reading as reading
 from coop.billing.gateway import (
     CheckoutState,
     DisputeState,
-    GatewayAway,
     GatewayRefused,
     HostedCheckout,
     InvoiceState,
     Notice,
-    NotVisible,
     Order,
     PaymentState,
     RefundState,
     SubscriptionState,
 )
+from coop.billing.lists import Lists
+from coop.billing.stripe_errors import mapped as _mapped
+from coop.billing.stripe_lists import StripeLists
 from coop.clock import anniversary
 from coop.errors import Invalid
 from coop.money import Money
@@ -43,28 +41,6 @@ KEYS_LIVE = timedelta(hours=23)
 log = structlog.get_logger("coop.stripe")
 
 
-@contextlib.contextmanager
-def _mapped() -> Iterator[None]:
-    """Turn the library's errors into ours; what Stripe said in private goes to the log."""
-    try:
-        yield
-    except stripe.InvalidRequestError as error:
-        log.warning("stripe_refused", code=error.code, param=error.param, request=error.request_id)
-        if error.code == "resource_missing":
-            raise NotVisible from error
-        raise GatewayRefused from error
-    except (stripe.CardError, stripe.IdempotencyError) as error:
-        log.warning("stripe_refused", code=error.code, request=error.request_id)
-        raise GatewayRefused from error
-    except stripe.StripeError as error:
-        log.warning("stripe_away", error=type(error).__name__, status=error.http_status)
-        raise GatewayAway(retry_after=30) from error
-    except (TimeoutError, aiohttp.ClientError) as error:
-        # The library maps failures before the headers, but not those while the body is read.
-        log.warning("stripe_away", error=type(error).__name__)
-        raise GatewayAway(retry_after=30) from error
-
-
 class StripeGateway:
     """Stripe behind the `Gateway` protocol; going live changes only the key and the base address."""
 
@@ -80,6 +56,7 @@ class StripeGateway:
             # A retry resends the same key, so it can do nothing twice.
             max_network_retries=1,
         )
+        self.lists: Lists = StripeLists(self._client)
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -71,6 +71,7 @@ def payment(intent: stripe.PaymentIntent) -> PaymentState:
     moved = charge.balance_transaction if charge is not None else None
     return PaymentState(
         id=intent.id,
+        operation=operation_of(intent.metadata),
         charge=None if charge is None else charge.id,
         succeeded=intent.status == "succeeded",
         failed=intent.status in {"requires_payment_method", "canceled"},

@@ -8,6 +8,7 @@ from typing import TextIO
 import click
 import msgspec
 
+from coop.cli import reconciling
 from coop.cli.configuration import data_option, opened, print_json, run, settings_of
 from coop.ledger import beancount, checks, exports
 from coop.ledger.checks import Report
@@ -24,7 +25,11 @@ FORMATS: dict[str, Writer] = {
 
 @click.group()
 def books() -> None:
-    """Check and export the books."""
+    """Check and export the books, and hold them against Stripe."""
+
+
+books.add_command(reconciling.reconcile)
+books.add_command(reconciling.differences)
 
 
 @books.command()

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from coop import policies, schema
 from coop.authorization import probing, rotation
+from coop.billing.reconciliation import differences, runs
 from coop.cli.configuration import data_option, print_json, require_database, run, settings_of, units_of
 from coop.errors import CoopError
 from coop.outbox import OutboxMessage, Scheduled
@@ -20,6 +21,8 @@ from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
 
 LATE = timedelta(minutes=15)
+RECONCILED = timedelta(hours=3)
+"""The books are held against Stripe hourly; a run of a great many objects may take its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ async def look_inside(units: Units) -> AsyncIterator[Finding]:
             yield Finding("founding policies", "bad", "none are in force; `coop init` adopts them")
         yield await look_at_worker(work)
         yield await look_at_keys(work)
+        yield await look_at_reconciliation(work)
         stuck = await work.session.scalar(
             select(func.count()).where(OutboxMessage.failure.is_not(None), OutboxMessage.done_at.is_(None))
         )
@@ -150,6 +154,30 @@ async def look_at_worker(work: UnitOfWork) -> Finding:
             "worker", "bad", f"jobs have been waiting since {oldest:%Y-%m-%d %H:%M} UTC; is a worker running?"
         )
     return Finding("worker", "good")
+
+
+async def look_at_reconciliation(work: UnitOfWork) -> Finding:
+    """Say when the books were last held against Stripe, and how many differences are open."""
+    last = next(iter(await runs.latest(work)), None)
+    if last is None:
+        return Finding(
+            "reconciliation",
+            "warning",
+            "the books were never held against Stripe; the worker does it hourly, or `coop books reconcile` now",
+        )
+    found = await differences.count(work)
+    when = f"last {last.began_at:%Y-%m-%d %H:%M} UTC"
+    if found:
+        return Finding(
+            "reconciliation",
+            "warning",
+            f"{found} differences with Stripe are open, see `coop books differences`; {when}",
+        )
+    if last.failed:
+        return Finding("reconciliation", "warning", f"not finished: {last.failed}; see the log; {when}")
+    if last.began_at < work.wall - RECONCILED:
+        return Finding("reconciliation", "bad", f"{when}; is a worker running?")
+    return Finding(f"reconciliation ({when}, 0 differences)", "good")
 
 
 async def look_at_keys(work: UnitOfWork) -> Finding:
