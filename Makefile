@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help run test test-networks bench check lint types imports apache lock clean
+.PHONY: help run test test-networks soak bench check lint types imports apache lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -20,6 +20,10 @@ test: $(VENV)/dev.stamp node_modules/.stamp check ## Lint, types, import rules a
 
 test-networks: $(VENV)/dev.stamp build/synapse/.stamp apache ## Let real software of networks sign people in: Apache, Synapse
 	$(BIN)/python -m pytest -m applications tests/applications
+
+soak: $(VENV)/dev.stamp ## Play the life of money for long: STEPS=100000 SEED=7 ENGINE=postgresql; SHRINK=1 makes a failing life short
+	SOAK_STEPS=$(or $(STEPS),20000) SOAK_ENGINE=$(or $(ENGINE),sqlite) $(if $(SHRINK),SOAK_SHRINK=1) $(BIN)/python -m pytest -q -x --show-capture=no \
+		--hypothesis-seed=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')) tests/properties/test_life_of_money.py
 
 bench: $(VENV)/dev.stamp ## Measure the service on this machine; ONLY=refresh ENGINE=postgresql, see benchmarks/README.md
 	@$(BIN)/python -m benchmarks $(if $(ENGINE),--engine "$(ENGINE)") $(if $(ONLY),--only "$(ONLY)") $(if $(PROCESSES),--processes "$(PROCESSES)") \

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
@@ -56,6 +57,12 @@ class AutomaticNeedsEmail(NotAllowed):
     """Automatic renewal needs an e-mail address that you have confirmed, since we tell you before each charge."""
 
     code = "automatic_needs_email"
+
+
+class PaymentUnderWay(Refused):
+    """A payment of yours is still under way; a bank debit takes some days. We write to you once it has arrived."""
+
+    code = "payment_under_way"
 
 
 class Checkout(Base):
@@ -287,6 +294,9 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     existing = await work.session.scalar(select(Checkout).where(Checkout.key == key))
     if existing is not None:
         return await _resume(work, existing)
+    if await live(work, wish.account_id) is not None:
+        # It could not be closed, since its page is complete and the bank has not paid yet; or it was opened just now.
+        raise PaymentUnderWay
     account = await work.session.get_one(Account, wish.account_id)
     dues = await policies.in_force(work, Dues)
     price = Money(dues.document.price)
@@ -328,8 +338,11 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
         expires_at=expires_at,
         place_id=None if place is None else place.id,
     )
-    work.session.add(checkout)
-    await work.session.flush()
+    try:
+        async with work.session.begin_nested():
+            work.session.add(checkout)
+    except IntegrityError as error:
+        raise PaymentUnderWay from error
     return checkout
 
 

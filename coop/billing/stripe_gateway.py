@@ -44,11 +44,11 @@ log = structlog.get_logger("coop.stripe")
 class StripeGateway:
     """Stripe behind the `Gateway` protocol; going live changes only the key and the base address."""
 
-    def __init__(self, settings: Settings):
-        """Connect lazily, at the first call."""
+    def __init__(self, settings: Settings, http: stripe.HTTPClient | None = None):
+        """Connect lazily, at the first call; `http` is how bytes travel, if not over the network."""
         self._settings = settings
         self._live = settings.stripe_secret_key.startswith(("sk_live_", "rk_live_"))
-        self._http = stripe.AIOHTTPClient(timeout=TIMEOUT_SECONDS)
+        self._http = http or stripe.AIOHTTPClient(timeout=TIMEOUT_SECONDS)
         self._client = stripe.StripeClient(
             settings.stripe_secret_key or "unset",
             base_addresses={"api": settings.stripe_api_base},

@@ -1,3 +1,4 @@
+import contextlib
 from datetime import timedelta
 from uuid import uuid4
 
@@ -6,7 +7,7 @@ import pytest
 
 from api.sandbox import Fault
 from coop.billing import checkout, reconciliation
-from coop.billing.checkout import AmountTooSmall, AutomaticNeedsEmail, Checkout, Wish
+from coop.billing.checkout import AmountTooSmall, AutomaticNeedsEmail, Checkout, PaymentUnderWay, Wish
 from coop.billing.gateway import GatewayAway
 from coop.billing.operations import InFlight, KeyReused
 from coop.billing.payments import Payment
@@ -15,6 +16,8 @@ from coop.ledger import MEMBER_CREDIT, POOL, RESERVED
 from coop.money import Money
 from coop.sponsorship.places import AlreadyMember, Place
 from tests.till import Till
+
+DEBIT = "000123456789"
 
 
 async def test_the_same_wish_at_the_same_moment_is_done_once(till: Till) -> None:
@@ -219,6 +222,36 @@ async def test_two_paid_pages_of_one_person_are_one_year_and_one_refund(till: Ti
     assert await till.count(Payment) == 2
     books = await till.books()
     assert (books["DeferredDues"], books.get("MemberCredit", 0)) == (2500, 0)
+
+
+async def test_while_a_bank_debit_is_under_way_no_second_payment_begins(till: Till) -> None:
+    ada = await till.person()
+    await till.pay(ada, card=DEBIT)
+
+    with pytest.raises(PaymentUnderWay):
+        await till.begin(ada, 4000)
+
+    till.clock.advance(timedelta(days=5))
+    await till.sandbox.settle()
+    assert await till.state(ada) == "active"
+    assert await till.count(Payment) == 1
+
+
+async def test_two_wishes_of_one_person_at_once_open_one_page(till: Till) -> None:
+    ada = await till.person()
+    opened: list[str] = []
+
+    async def wish(cents: int) -> None:
+        with contextlib.suppress(PaymentUnderWay):
+            opened.append(await till.begin(ada, cents))
+
+    async with anyio.create_task_group() as tasks:
+        for cents in (2500, 3000, 3500):
+            tasks.start_soon(wish, cents)
+
+    assert opened
+    pages = await till.sandbox.run(lambda desk: desk.where("checkout.session"))
+    assert [page["status"] for page in pages].count("open") == 1
 
 
 async def test_too_little_for_a_card_is_refused(till: Till) -> None:
