@@ -18,6 +18,7 @@ import coop.authorization.notices
 import coop.authorization.tokens
 import coop.billing.checkout
 import coop.billing.disputes
+import coop.billing.importing.held
 import coop.billing.instalments
 import coop.billing.operations
 import coop.billing.payments

@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from coop.authorization import backchannel, ending, expiry, notices, rotation
 from coop.billing import reconciliation, refunds, renewals, subscriptions
 from coop.billing.gateway import Gateway
+from coop.billing.importing import held
 from coop.fetching import Fetcher
 from coop.governance import ballots, letters, outcome, roll
 from coop.identity import housekeeping, recovery
@@ -220,6 +221,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("recognise_months", hourly, partial(settlement.recognise_due, units)),
         Job("forget_rolls", hourly, partial(roll.forget_due, units)),
         Job("reconcile", hourly, partial(reconciliation.run, units, gateway)),
+        Job("expire_imports", hourly, partial(held.expire_due, units)),
         Job("forget_tokens", hourly, partial(expiry.forget_due, units)),
         Job("forget_sign_outs", hourly, partial(notices.forget_old, units)),
         Job("forget_imports", hourly, partial(imported.forget_due, units)),
@@ -233,7 +235,9 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         units,
         mailer,
         jobs=jobs,
-        handlers=together(announcements.handlers, recovery.handlers, ending.handlers, queue.handlers),
+        handlers=together(
+            announcements.handlers, recovery.handlers, ending.handlers, held.handlers, queue.handlers
+        ),
         errands=(
             partial(call, units, sending.deliver_quick),
             partial(call, units, sending.deliver_slow),

@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": "Look for what is wrong or missing, and say what to do.",
     "clock": "Show or move the demo's clock.",
     "books": "Check and export the books.",
+    "import": "Take members and subscriptions over from other tools.",
     "keys": "List and rotate the keys that sign.",
     "network": "Plug networks in, and see to them.",
     "client": "Let programs of the cooperative's own act in their own name.",
@@ -42,8 +43,9 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"coop.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        # A module cannot be named by a word of the language.
+        module = importlib.import_module(f"coop.cli.{'importing' if cmd_name == 'import' else cmd_name}")
+        command: click.Command = getattr(module, "import_" if cmd_name == "import" else cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

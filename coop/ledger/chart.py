@@ -49,6 +49,9 @@ OTHER_COSTS = LedgerAccount("Expenses:Other")
 GUARDED = (POOL, RESERVED)
 """Ledger accounts with a balance row of their own, which can never fall below zero."""
 
+OPENING = "import"
+"""The source of entries that take over what was paid for before these books began."""
+
 CHART = (
     STRIPE,
     STRIPE_PENDING,

@@ -235,6 +235,8 @@ async def _refundable(work: UnitOfWork, deferred: int, days: int) -> int:
             EntryPosting.account == chart.DEFERRED_DUES,
             _MINOR < 0,
             JournalEntry.date > since,
+            # What was bought elsewhere, before these books, cannot be given back here.
+            JournalEntry.source != chart.OPENING,
         )
     )
     return max(0, min(deferred, -int(granted or 0)))

@@ -127,6 +127,33 @@ async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> T
     return term
 
 
+async def take_over(
+    work: UnitOfWork, account_id: UUID, *, first_day: date, year: int, dues: Version[Dues]
+) -> Term:
+    """Grant the running year of a membership that was begun and paid for elsewhere: the `year`-th since `first_day`."""
+    zone = work.settings.zone
+    last_day = anniversary(first_day, year)
+    term = Term(
+        account_id=account_id,
+        ordinal=1 + await _count(work, account_id),
+        first_day=first_day,
+        year=year,
+        begins=midnight(anniversary(first_day, year - 1), zone),
+        ends=midnight(last_day, zone),
+        grace_until=midnight(last_day + timedelta(days=dues.document.grace_days), zone),
+        price=Money(dues.document.price),
+        policy_version=dues.id,
+    )
+    try:
+        async with work.session.begin_nested():
+            work.session.add(term)
+    except IntegrityError as error:
+        raise TermCollision from error
+    work.publish(TermBegan(account_id=account_id, term_id=term.id))
+    await _activate(work, account_id, today=first_day, covered_until=term.grace_until, until=last_day)
+    return term
+
+
 async def latest(work: UnitOfWork, account_id: UUID) -> Term | None:
     """Return the newest term of an account, behind, now or ahead; one given back before it began never was."""
     found: Term | None = await work.session.scalar(

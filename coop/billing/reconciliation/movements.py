@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import case, func, select, tuple_
+from sqlalchemy import case, exists, func, select, tuple_
 
 from coop import ledger
 from coop.billing import payments, stripe_events
 from coop.billing.checkout import Checkout
 from coop.billing.gateway import Gateway, Notice
+from coop.billing.importing import held
+from coop.billing.importing.held import ImportedMembership
 from coop.billing.lists import Movement
 from coop.billing.reconciliation import differences, streams
 from coop.billing.reconciliation.differences import Difference, Found
@@ -184,7 +186,8 @@ async def _heal(units: Units, gateway: Gateway, movement: Movement) -> str | Non
     facts = Facts()
     if movement.type in CHARGES:
         paid_by = await gateway.payment_of_charge(movement.source)
-        facts = Facts() if paid_by is None else await _origin(units, gateway, paid_by)
+        if paid_by is not None and not await _taken_over(units, gateway, movement, paid_by):
+            facts = await _origin(units, gateway, paid_by)
     elif movement.type in REFUNDS | REFUNDS_BACK:
         refund = await gateway.fetch_refund(movement.source)
         paid_by, facts = refund.payment, Facts(refund=refund)
@@ -197,6 +200,22 @@ async def _heal(units: Units, gateway: Gateway, movement: Movement) -> str | Non
     except CoopError as error:
         log.info("movement_refused", kind=movement.type, code=error.code)
     return paid_by
+
+
+async def _taken_over(units: Units, gateway: Gateway, movement: Movement, paid_by: str) -> bool:
+    """Book the charge of a renewal that was imported and whose owner has not come yet."""
+    async with units.read() as work:
+        waiting = exists().where(
+            ImportedMembership.subscription.is_not(None), ImportedMembership.state == "waiting"
+        )
+        if not await work.session.scalar(select(waiting)):
+            return False
+    bill = await gateway.lists.invoice_of(paid_by)
+    subscription = None if bill is None else (await gateway.fetch_invoice(bill)).subscription
+    if subscription is None:
+        return False
+    async with units.open() as work:
+        return await held.renewed(work, subscription, movement)
 
 
 async def _book(units: Units, movement: Movement) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from coop.billing import subscriptions
 from coop.billing.checkout import Checkout
 from coop.billing.gateway import Gateway, NotVisible
+from coop.billing.importing.held import ImportedMembership
 from coop.billing.lists import Renewing
 from coop.billing.reconciliation import differences, streams
 from coop.billing.reconciliation.differences import Difference, Found
@@ -92,10 +93,20 @@ async def _hold(units: Units, tally: Tally, page: Sequence[Renewing]) -> set[str
         ours = {row.id: row for row in rows}
         operations = {one.state.operation for one in page if one.state.operation is not None}
         begun = set(await work.session.scalars(select(Checkout.id).where(Checkout.id.in_(operations))))
+        taken = set(
+            await work.session.scalars(
+                select(ImportedMembership.subscription).where(
+                    ImportedMembership.subscription.in_([one.state.id for one in page]),
+                    ImportedMembership.state == "waiting",
+                )
+            )
+        )
     news, kinds = [], set[str]()
     for one in page:
         row = ours.get(one.state.id)
         if row is None:
+            if one.state.id in taken:
+                continue
             # The page that began it may still be on its way here.
             if one.state.status not in subscriptions.ENDED and one.state.operation not in begun:
                 news.append(_found("foreign_subscription", one))

@@ -1,0 +1,3 @@
+from tests.till import sandbox, till
+
+__all__ = ["sandbox", "till"]
