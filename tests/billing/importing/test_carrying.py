@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +10,15 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from coop import ledger, policies
+from coop import ledger, policies, worker
 from coop.billing.importing import carrying, held
 from coop.billing.importing.carrying import Report
 from coop.billing.importing.files import Row
 from coop.billing.importing.held import ImportedMembership
 from coop.billing.importing.judging import Options
+from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
-from coop.identity import accounts
+from coop.identity import accounts, verification
 from coop.identity.accounts import Account
 from coop.identity.verification import EmailVerified
 from coop.ledger import BANK, DEFERRED_DUES, RESERVE, JournalEntry, checks
@@ -26,7 +28,9 @@ from coop.money import Money
 from coop.networks import settlement
 from coop.outbox import OutboxMessage
 from coop.policies import Dues
+from coop.settings import Settings
 from coop.unit_of_work import Units
+from tests.conftest import Postbox
 from tests.cooperative import found
 from tests.people import register
 
@@ -120,6 +124,28 @@ async def test_what_is_left_of_a_year_is_owed_and_begins_for_whoever_confirms_th
     clock.advance(timedelta(days=200))
     await settlement.recognise_due(units)
     assert "Liabilities:DeferredDues" not in await books(units)
+
+
+async def test_confirming_the_address_is_all_that_a_member_does(
+    units: Units, settings: Settings, postbox: Postbox
+) -> None:
+    await carry(units, ADA)
+    ada = await register(units, "ada", email="ada@example.org", verified=False)
+    async with units.open() as work:
+        await verification.ask(work, await accounts.get(work, ada.id), "ada@example.org")
+    hands = replace(worker.assemble(units, StripeGateway(settings), postbox), jobs=(), errands=())
+    await hands.drain()
+    (letter,) = postbox.letters
+    async with units.open() as work:
+        assert (await standing.of(work, ada.id)).state == "none"
+        await verification.confirm(work, letter.body.partition("token=")[2].split()[0])
+
+    await hands.drain()
+
+    async with units.read() as work:
+        assert (await standing.of(work, ada.id)).state == "active"
+    # No second letter: what was taken over is silent.
+    assert len(postbox.letters) == 1
 
 
 async def test_a_second_run_changes_nothing_and_one_after_a_crash_goes_on(
