@@ -58,6 +58,8 @@ import coop.networks.subjects
 import coop.outbox
 import coop.policies.versions
 import coop.sponsorship.gifts
+import coop.sponsorship.institutions
+import coop.sponsorship.outlook
 import coop.sponsorship.places
 import coop.sponsorship.pool
 import coop.stewardship.approvals

@@ -31,7 +31,7 @@ from coop.money import Money
 from coop.networks import announcements, deliveries, sending, settlement
 from coop.networks.moving import imported
 from coop.outbox import Event, OutboxMessage, Scheduled, read
-from coop.sponsorship import gifts, queue
+from coop.sponsorship import gifts, outlook, queue, returns
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
 LEASE = timedelta(seconds=60)
@@ -212,10 +212,13 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("stop_renewals", now_and_then, partial(subscriptions.carry_out_due, units, gateway)),
         Job("announce_motions", now_and_then, partial(letters.announce_due, units)),
         Job("rotate_keys", now_and_then, partial(rotation.rotate_due, units)),
+        # Before the notices, which those whose next year is a gift need not get.
+        Job("begin_kept_gifts", now_and_then, partial(gifts.begin_kept, units)),
+        Job("note_pool", now_and_then, partial(outlook.note_morning, units)),
         Job("lapse", now_and_then, partial(renewal.lapse_due, units)),
         Job("remind_of_renewal", hourly, partial(renewal.remind_due, units, planned)),
         Job("keep_gaps", hourly, partial(renewals.keep_gaps, units)),
-        Job("return_gifts", hourly, partial(gifts.return_due, units)),
+        Job("return_gifts", hourly, partial(returns.return_due, units)),
         Job("remind_voters", hourly, partial(letters.remind_due, units)),
         Job("mix_ballots", hourly, partial(ballots.mix_open, units)),
         Job("recognise_months", hourly, partial(settlement.recognise_due, units)),

@@ -17,7 +17,7 @@ from api.app import build, join
 from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
 from api.sandbox.webhooks import sign
 from coop import ledger, policies, worker
-from coop.billing import checkout
+from coop.billing import checkout, giving
 from coop.billing.checkout import Purpose, Wish
 from coop.billing.gateway import Gateway
 from coop.billing.stripe_gateway import StripeGateway
@@ -30,7 +30,8 @@ from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Policy
 from coop.settings import Settings
-from coop.sponsorship import places, queue
+from coop.sponsorship import gifts, places, queue
+from coop.sponsorship.gifts import Gift
 from coop.sponsorship.places import Place
 from coop.unit_of_work import Units
 from tests.conftest import Postbox
@@ -153,6 +154,17 @@ class Till:
     async def work(self) -> None:
         """Have the worker do everything that is due."""
         await worker.assemble(self.units, self.gateway, self.postbox).drain()
+
+    async def claim(self, account: Account, gift: Gift) -> bool:
+        """Take a gift up by its link."""
+        secret = gifts.code(self.units.settings, gift.id)
+        return await giving.claim(self.units, self.gateway, account_id=account.id, secret=secret)
+
+    async def take_back(self, account: Account, gift: Gift) -> str:
+        """Take a gift back that one gave."""
+        return await giving.take_back(
+            self.units, self.gateway, account_id=account.id, gift_id=gift.id, key=uuid4().hex
+        )
 
     async def books(self) -> dict[str, int]:
         """Return the balances that are not zero, in cents, positive on the side on which they grow."""

@@ -18,7 +18,7 @@ from coop.membership.standing import Standing
 from coop.money import Money
 from coop.networks import admins, aliases, links
 from coop.policies import Dues
-from coop.sponsorship import places
+from coop.sponsorship import gifts, places
 from coop.unit_of_work import UnitOfWork, Units
 
 SOON = timedelta(days=30)
@@ -46,6 +46,7 @@ async def account(
         term = await terms.latest(work, signed_in.account_id)
         dues = await policies.in_force(work, Dues)
         place = await places.open_place(work, signed_in.account_id)
+        gift = await gifts.waits_for(work, signed_in.account_id)
         votes = await roll.awaiting(work, signed_in.account_id)
         uses = await _uses(work, signed_in)
         administers = await admins.networks_of(work, signed_in.account_id)
@@ -61,6 +62,7 @@ async def account(
         ending=_ending(stands, now),
         no_way_back=locked_out,
         place=place,
+        gift=gift,
         votes=votes,
         networks=uses,
         administers=administers,

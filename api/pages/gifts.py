@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
@@ -18,23 +19,25 @@ from api.pages.entrance import onward, told
 from api.pages.pay import fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
-from coop.billing import checkout
-from coop.billing.checkout import Wish
+from coop.billing import checkout, giving, subscriptions
+from coop.billing.checkout import PaymentUnderWay, Wish
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
+from coop.membership import terms
 from coop.money import Money
 from coop.policies import Dues
 from coop.settings import Settings
-from coop.sponsorship import gifts
+from coop.sponsorship import gifts, limits
 from coop.sponsorship.gifts import Gift, NoSuchGift
-from coop.unit_of_work import Units
+from coop.sponsorship.limits import AlreadyMember
+from coop.unit_of_work import UnitOfWork, Units
 
 Typed = Annotated[str, msgspec.Meta(max_length=100)]
 
 
-class Purchase(msgspec.Struct, forbid_unknown_fields=True):
-    """What the form sends: nothing but its key, since a gift has one price."""
+class Keyed(msgspec.Struct, forbid_unknown_fields=True):
+    """What the forms send: nothing but their key, since a gift has one price."""
 
     key: Typed = ""
 
@@ -51,6 +54,20 @@ class Given:
     link: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What taking a gift up would do for whoever looks at it."""
+
+    own: bool
+    """They gave it themselves."""
+    after: datetime | None
+    """The end of the year that it would follow; empty when it begins at once."""
+    another: bool
+    """Another gift follows that year already, so this one cannot."""
+    renews: Money | None
+    """What would be charged for the same year by itself, and is not any more."""
+
+
 @get("/gifts", include_in_schema=False)
 async def overview(
     request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
@@ -62,7 +79,7 @@ async def overview(
 @post("/gifts", include_in_schema=False)
 async def buy(
     request: AnyRequest,
-    data: URLEncodedBody[Purchase],
+    data: URLEncodedBody[Keyed],
     units: NamedDependency[Units],
     gateway: NamedDependency[Gateway],
     signed_in: NamedDependency[Viewer],
@@ -75,7 +92,7 @@ async def buy(
         return onward(await checkout.begin(units, gateway, wish, key=data.key))
     except InFlight as refusal:
         return waiting(request, refusal, data.key)
-    except (Invalid, GatewayAway) as refusal:
+    except (Invalid, PaymentUnderWay, GatewayAway) as refusal:
         return await _show(request, units, signed_in, {refusal.field or "": refusal.message})
 
 
@@ -87,13 +104,35 @@ async def card(
     gift_id: FromPath[UUID],
 ) -> Response[bytes]:
     """Show a gift as a card to be printed and handed over."""
-    async with units.read() as work:
-        mine = {gift.id: gift for gift in await gifts.given_by(work, signed_in.account_id)}
-    gift = mine.get(gift_id)
-    if gift is None or gift.state != "waiting":
-        raise NoSuchGift
+    gift = await _mine(units, signed_in, gift_id)
     link = _link(units.settings, gift)
     return page("gifts/card.html", request, gift=gift, link=link, code=_qr(link))
+
+
+@get("/gifts/{gift_id:uuid}/back", include_in_schema=False)
+async def before_taking_back(
+    request: AnyRequest,
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+    gift_id: FromPath[UUID],
+) -> Response[bytes]:
+    """Ask once more before a link that may be in somebody's hands stops working."""
+    gift = await _mine(units, signed_in, gift_id)
+    return page("gifts/back.html", request, gift=gift, key=fresh_key())
+
+
+@post("/gifts/{gift_id:uuid}/back", include_in_schema=False)
+async def take_back(
+    data: URLEncodedBody[Keyed],
+    units: NamedDependency[Units],
+    gateway: NamedDependency[Gateway],
+    signed_in: NamedDependency[Viewer],
+    gift_id: FromPath[UUID],
+) -> Response[bytes]:
+    """Give a gift that nobody has taken up back to its giver."""
+    return onward(
+        await giving.take_back(units, gateway, account_id=signed_in.account_id, gift_id=gift_id, key=data.key)
+    )
 
 
 @get("/gift/{secret:str}", include_in_schema=False)
@@ -104,25 +143,50 @@ async def offered(
     secret: FromPath[str],
 ) -> Response[bytes]:
     """Show the gift behind a link; taking it up is one press more, since programs fetch links."""
-    del viewer
     async with units.read() as work:
         gift = await gifts.find(work, secret[:100])
+        taking = None if viewer is None else await _taking(work, gift, viewer)
     here = f"/gift/{quote(secret, safe='')}"
-    return page("gifts/offered.html", request, gift=gift, here=here)
+    return page("gifts/offered.html", request, gift=gift, here=here, taking=taking)
 
 
 @post("/gift/{secret:str}", include_in_schema=False)
 async def claim(
     data: URLEncodedBody[Nothing],
     units: NamedDependency[Units],
+    gateway: NamedDependency[Gateway],
     signed_in: NamedDependency[Viewer],
     secret: FromPath[str],
 ) -> Response[bytes]:
     """Take the gift up."""
     del data
-    async with units.open() as work:
-        await gifts.claim(work, signed_in.account_id, secret[:100])
+    await giving.claim(units, gateway, account_id=signed_in.account_id, secret=secret[:100])
     return onward("/account")
+
+
+async def _taking(work: UnitOfWork, gift: Gift, viewer: Viewer) -> Taking:
+    after = None
+    try:
+        await limits.may_renew(work, viewer.account_id)
+    except AlreadyMember:
+        latest = await terms.latest(work, viewer.account_id)
+        after = None if latest is None else latest.ends
+    renewing = await subscriptions.renewing(work, viewer.account_id)
+    return Taking(
+        own=gift.account_id == viewer.account_id,
+        after=after,
+        another=after is not None and await gifts.waits_for(work, viewer.account_id) is not None,
+        renews=None if renewing is None else renewing.amount,
+    )
+
+
+async def _mine(units: Units, viewer: Viewer, gift_id: UUID) -> Gift:
+    """Return a gift that this giver can still dispose of; anybody else's is nobody's."""
+    async with units.read() as work:
+        gift = await gifts.waiting_of(work, viewer.account_id, gift_id)
+    if gift is None:
+        raise NoSuchGift
+    return gift
 
 
 async def _show(
@@ -159,4 +223,4 @@ def _qr(link: str) -> str:
     return drawn.getvalue().decode()
 
 
-routes = [overview, buy, card, offered, claim]
+routes = [overview, buy, card, before_taking_back, take_back, offered, claim]

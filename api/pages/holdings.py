@@ -101,6 +101,17 @@ HOLDINGS = (
     ),
     Holding(
         what=marked(
+            "The organisation for which you sponsor, if you named one, and whether it wants to be named"
+        ),
+        why=marked("To name it if it wants that, and to find its payments."),
+        who=marked(
+            "You and the treasurer; everybody if you chose so, and a treasurer has confirmed the name."
+        ),
+        until=marked("Until you erase the account."),
+        tables=("institutions",),
+    ),
+    Holding(
+        what=marked(
             "The networks you use: your name there, what you agreed to share, and the keys they hold"
         ),
         why=marked("To sign you in there, and to let you cut a network off."),

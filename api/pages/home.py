@@ -9,12 +9,12 @@ from litestar.di import NamedDependency
 from api.dependencies import Viewer
 from api.pages.languages import marked
 from api.pages.rendering import page
-from coop import ledger, policies
+from coop import policies
 from coop.governance import motions
-from coop.ledger import POOL
 from coop.money import Money, apportion
 from coop.networks import networks
 from coop.policies import Dues, Shares
+from coop.sponsorship import outlook
 from coop.unit_of_work import Units
 
 PARTS = {"networks": marked("Networks"), "operations": marked("Operations"), "reserve": marked("Reserve")}
@@ -33,7 +33,7 @@ async def home(
         shares = await policies.in_force(work, Shares)
         source = await motions.title_of_act(work, dues.act)
         deciding = await motions.listed(work, "open", limit=5)
-        pool = await ledger.balance(work, POOL)
+        pool = (await outlook.figures(work)).free
         directory = await networks.directory(work)
     price = Money(dues.document.price)
     split = apportion(price, {part: getattr(shares.document, part) for part in PARTS})

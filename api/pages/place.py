@@ -19,7 +19,7 @@ from coop.identity import accounts, addresses, verification
 from coop.membership import standing
 from coop.money import Money
 from coop.policies import Dues
-from coop.sponsorship import limits, outlook, places, pool, queue
+from coop.sponsorship import limits, outlook, places, queue
 from coop.sponsorship.limits import AlreadyMember, EmailNeeded
 from coop.unit_of_work import Units
 
@@ -109,7 +109,7 @@ async def _show(
         place = latest if latest is not None and latest.state in places.OPEN else None
         where = None if place is None else await outlook.where(work, place)
         stands = await standing.of(work, viewer.account_id)
-        free = await pool.free(work)
+        figures = await outlook.figures(work)
         payable = True
         try:
             await limits.may_renew(work, viewer.account_id)
@@ -125,7 +125,8 @@ async def _show(
         standing=stands,
         payable=payable,
         lapsed=latest is not None and latest.ended_as == "lapsed",
-        years=free.minor // price.minor,
+        figures=figures,
+        years=figures.free.minor // price.minor,
         price=price,
         unconfirmed=unconfirmed,
         sent=sent,

@@ -1,7 +1,7 @@
 """Sponsoring: pay for others, known to nobody, and see the years that it bought."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get, post
@@ -10,21 +10,26 @@ from litestar.params import URLEncodedBody
 
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
+from api.pages.languages import marked
 from api.pages.pay import chosen, fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
-from coop.billing import checkout, payments
-from coop.billing.checkout import Wish
+from coop.billing import checkout, sponsoring
+from coop.billing.checkout import AlreadyMonthly, AutomaticNeedsEmail, PaymentUnderWay, Wish
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
-from coop.money import ZERO, Money
+from coop.money import Money
 from coop.policies import Dues
-from coop.sponsorship import outlook, pool
+from coop.sponsorship import impact, institutions, outlook
 from coop.unit_of_work import Units
 
 PRESETS = (1, 2, 4)
 """Years that the page offers to pay for."""
+
+ADDRESS_NEEDED = marked(
+    "For a monthly gift we need an e-mail address that you have confirmed, to tell you if a charge fails."
+)
 
 Typed = Annotated[str, msgspec.Meta(max_length=100)]
 
@@ -34,7 +39,19 @@ class Gift(msgspec.Struct, forbid_unknown_fields=True):
 
     amount: Typed = ""
     other: Typed = ""
+    often: Literal["once", "monthly"] = "once"
     key: Typed = ""
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """A form with nothing but its button."""
+
+
+class Introduction(msgspec.Struct, forbid_unknown_fields=True):
+    """Who an organisation is, and whether it wants to be named."""
+
+    name: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    named: Literal["yes", "no"] = "no"
 
 
 @get("/sponsor", include_in_schema=False)
@@ -56,12 +73,70 @@ async def submit(
     """Lead to the payment page."""
     try:
         amount = chosen(units.settings, data.amount, data.other)
-        wish = Wish(account_id=signed_in.account_id, amount=amount, purpose="sponsor")
+        wish = Wish(
+            account_id=signed_in.account_id,
+            amount=amount,
+            purpose="sponsor",
+            automatic=data.often == "monthly",
+        )
         return onward(await checkout.begin(units, gateway, wish, key=data.key))
     except InFlight as refusal:
         return waiting(request, refusal, data.key)
-    except (Invalid, GatewayAway) as refusal:
+    except AutomaticNeedsEmail:
+        return await _ask(request, units, signed_in, data, {"often": ADDRESS_NEEDED})
+    except (Invalid, AlreadyMonthly, PaymentUnderWay, GatewayAway) as refusal:
         return await _ask(request, units, signed_in, data, {refusal.field or "": refusal.message})
+
+
+@post("/sponsor/stop", include_in_schema=False)
+async def stop(
+    data: URLEncodedBody[Nothing],
+    units: NamedDependency[Units],
+    gateway: NamedDependency[Gateway],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """End a monthly gift, at once."""
+    del data
+    await sponsoring.stop(units, gateway, signed_in.account_id)
+    return onward("/sponsor?stopped=1")
+
+
+@get("/sponsor/organisation", include_in_schema=False)
+async def organisation(
+    request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+) -> Response[bytes]:
+    """Ask an organisation who it is and whether it wants to be named."""
+    return await _introduce(request, units, signed_in)
+
+
+@post("/sponsor/organisation", include_in_schema=False)
+async def introduce(
+    request: AnyRequest,
+    data: URLEncodedBody[Introduction],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Write it down; to be named waits for a treasurer."""
+    try:
+        async with units.open() as work:
+            await institutions.introduce(
+                work, signed_in.account_id, name=data.name, named=data.named == "yes"
+            )
+    except Invalid as refusal:
+        return await _introduce(request, units, signed_in, data, {refusal.field or "": refusal.message})
+    return onward("/sponsor/organisation?done=1")
+
+
+@get("/sponsors", include_in_schema=False)
+async def named(
+    request: AnyRequest, units: NamedDependency[Units], viewer: NamedDependency[Viewer | None]
+) -> Response[bytes]:
+    """Name the organisations that want it, and say what all of them together cannot buy."""
+    del viewer
+    async with units.read() as work:
+        names = await sponsoring.named(work)
+        cells = await impact.cells(work)
+    return page("sponsor/sponsors.html", request, names=names, cells=list(reversed(cells)))
 
 
 async def _ask(
@@ -73,10 +148,10 @@ async def _ask(
 ) -> Response[bytes]:
     async with units.read() as work:
         price = Money((await policies.in_force(work, Dues)).document.price)
-        free = await pool.free(work)
-        waiting = await outlook.length(work)
-        mine = [] if viewer is None else await payments.made_by(work, viewer.account_id)
-    sponsored = [payment for payment in mine if payment.purpose == "sponsor" and not payment.disputed]
+        figures = await outlook.figures(work)
+        cells = await impact.cells(work)
+        mine = None if viewer is None else await sponsoring.given_by(work, viewer.account_id)
+        monthly = None if viewer is None else await sponsoring.monthly(work, viewer.account_id)
     plain = units.settings.money.plain
     offers = [(plain(price * years), price * years, years) for years in PRESETS]
     value = given.amount or plain(price)
@@ -86,18 +161,42 @@ async def _ask(
         status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         form_targets=hosted(units.settings),
         price=price,
-        free=free,
-        years=free.minor // price.minor,
-        waiting=waiting,
+        figures=figures,
+        years=figures.free.minor // price.minor,
         offers=offers,
         value=value if value in {text for text, _, _ in offers} else "other",
         other=given.other,
+        often=given.often,
         key=fresh_key(),
-        given=sum((payment.amount for payment in sponsored), ZERO),
-        # Each gift counts at the price of its own day, so that years bought stay bought.
-        bought=sum(payment.amount.minor // payment.price.minor for payment in sponsored),
+        mine=mine,
+        monthly=monthly,
+        stopped="stopped" in request.query_params,
+        cells=list(reversed(cells)),
         errors=told(request, errors or {}),
     )
 
 
-routes = [form, submit]
+async def _introduce(
+    request: AnyRequest,
+    units: Units,
+    viewer: Viewer,
+    given: Introduction | None = None,
+    errors: dict[str, str] | None = None,
+) -> Response[bytes]:
+    async with units.read() as work:
+        known = await institutions.of(work, viewer.account_id)
+    if given is None:
+        named: Literal["yes", "no"] = "yes" if known is not None and known.named else "no"
+        given = Introduction(name="" if known is None else known.name, named=named)
+    return page(
+        "sponsor/organisation.html",
+        request,
+        status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
+        known=known,
+        given=given,
+        done="done" in request.query_params,
+        errors=told(request, errors or {}),
+    )
+
+
+routes = [form, submit, stop, organisation, introduce, named]

@@ -55,7 +55,9 @@ async def book(
     if payment is None:
         return False
     if subscription is not None:
-        await subscriptions.keep(work, subscription, account_id=account_id, amount=state.amount)
+        await subscriptions.keep(
+            work, subscription, account_id=account_id, amount=state.amount, purpose=purpose
+        )
     match purpose:
         case "sponsor":
             await _post(work, payment, "A gift to the solidarity pool", [ledger.credit(POOL, payment.amount)])
@@ -64,7 +66,7 @@ async def book(
             await _post(
                 work, payment, "A year bought as a gift", [ledger.credit(GIFTS_OUTSTANDING, payment.amount)]
             )
-            gift = await gifts.buy(work, account_id, gift_id=operation, dues=dues)
+            gift = await gifts.buy(work, account_id, gift_id=operation, dues=dues, payment_id=payment.id)
             what = "a year of membership as a gift"
             more = f"The link to hand over: {work.settings.url('/gifts')} (until {gift.expires_at:%Y-%m-%d})"
         case _:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
-from coop.billing import booking, disputes, instalments, operations
+from coop.billing import booking, disputes, instalments, operations, subscriptions
 from coop.billing.gateway import (
     CheckoutState,
     Gateway,
@@ -63,6 +63,12 @@ class PaymentUnderWay(Refused):
     """A payment of yours is still under way; a bank debit takes some days. We write to you once it has arrived."""
 
     code = "payment_under_way"
+
+
+class AlreadyMonthly(Refused):
+    """You give each month already. Stop that first, then choose another amount."""
+
+    code = "already_monthly"
 
 
 class Checkout(Base):
@@ -117,6 +123,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     amount: Money
     purpose: Purpose = "dues"
     automatic: bool = False
+    """Dues renew each year, a gift to the pool each month."""
     instalments: bool = False
     """To pay by instalments, as many as the dues say; the amount is rounded up so that they are equal."""
     next_path: str = "/account"
@@ -300,14 +307,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     account = await work.session.get_one(Account, wish.account_id)
     dues = await policies.in_force(work, Dues)
     price = Money(dues.document.price)
-    least = Money(dues.document.minimum_card)
-    if wish.amount < least:
-        plain = f"{work.settings.money.plain(least)} {work.settings.currency.upper()}"
-        raise AmountTooSmall(f"The least a card can be charged here is {plain}.", field="amount")
-    if wish.amount > LARGEST:
-        raise Invalid("For sums this large, please write to the treasurer.", field="amount")
-    if wish.automatic and (account.email is None or account.email_verified_at is None):
-        raise AutomaticNeedsEmail(field="automatic")
+    await _allowed(work, wish, account, dues.document)
     hours = min((await policies.in_force(work, Pool)).document.reservation_hours, MOST_HOURS)
     expires_at = work.now + timedelta(hours=hours)
     place: Place | None = None
@@ -331,7 +331,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
         amount=amount,
         price=price,
         policy_version=place.policy_version if place and place.policy_version else dues.id,
-        automatic=wish.automatic and wish.purpose == "dues",
+        automatic=wish.automatic and wish.purpose != "gift",
         instalments=dues.document.instalments if wish.instalments else 0,
         next_path=wish.next_path,
         begun_at=work.now,
@@ -344,6 +344,21 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     except IntegrityError as error:
         raise PaymentUnderWay from error
     return checkout
+
+
+async def _allowed(work: UnitOfWork, wish: Wish, account: Account, dues: Dues) -> None:
+    """Refuse amounts that no card should be charged, and what would go on by itself without anybody being told."""
+    least = Money(dues.minimum_card)
+    if wish.amount < least:
+        plain = f"{work.settings.money.plain(least)} {work.settings.currency.upper()}"
+        raise AmountTooSmall(f"The least a card can be charged here is {plain}.", field="amount")
+    if wish.amount > LARGEST:
+        raise Invalid("For sums this large, please write to the treasurer.", field="amount")
+    if wish.automatic and (account.email is None or account.email_verified_at is None):
+        raise AutomaticNeedsEmail(field="automatic")
+    monthly = wish.automatic and wish.purpose == "sponsor"
+    if monthly and await subscriptions.renewing(work, wish.account_id, purpose="sponsor"):
+        raise AlreadyMonthly
 
 
 def _rounded(wish: Wish, dues: Dues) -> Money:
@@ -395,7 +410,8 @@ async def _order(work: UnitOfWork, checkout: Checkout) -> Order:
         amount=checkout.first_charge,
         currency=settings.currency,
         description=what[checkout.purpose],
-        yearly=checkout.automatic,
+        yearly=checkout.automatic and checkout.purpose == "dues",
+        monthly=checkout.automatic and checkout.purpose == "sponsor",
         instalments=checkout.instalments,
         success_url=settings.url(f"/join/return?checkout={checkout.id}"),
         cancel_url=settings.url(f"/join/return?checkout={checkout.id}&stopped=1"),

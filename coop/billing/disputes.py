@@ -7,12 +7,14 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger
+from coop.billing import subscriptions
 from coop.billing.gateway import DisputeState
 from coop.billing.payments import Payment, of_gateway
 from coop.database import Base, changed, insert_once
 from coop.errors import Refused
 from coop.ledger import DISPUTE_FEES, DISPUTED, RESERVE, STRIPE
 from coop.money import Money
+from coop.sponsorship import returns
 from coop.unit_of_work import UnitOfWork
 
 
@@ -83,6 +85,10 @@ async def _opened(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
     await work.session.execute(
         update(Payment).where(Payment.id == payment.id).values(disputed=Payment.disputed + state.amount)
     )
+    await returns.freeze(work, payment.id)
+    if payment.purpose == "sponsor" and payment.subscription is not None:
+        # A monthly gift that its bank takes back is not charged again.
+        await subscriptions.wish(work, payment.account_id, "stop_now", purpose="sponsor")
     await ledger.post(
         work,
         source="dispute",
@@ -107,8 +113,10 @@ async def _closed(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
     ):
         return False
     if state.status == "lost":
+        await returns.void(work, payment.id)
         postings = [ledger.debit(RESERVE, state.amount), ledger.credit(DISPUTED, state.amount)]
     else:
+        await returns.thaw(work, payment.id)
         await work.session.execute(
             update(Payment).where(Payment.id == payment.id).values(disputed=Payment.disputed - state.amount)
         )

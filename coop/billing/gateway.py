@@ -52,6 +52,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     description: str
     yearly: bool
+    """Charged each year."""
+    monthly: bool = False
+    """Charged each month, until it is stopped."""
     instalments: int = 0
     """The amount is the first of so many equal charges, spread over a year; 0 charges it once."""
     success_url: str
@@ -109,7 +112,7 @@ class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True):
-    """An automatic yearly renewal."""
+    """An automatic yearly renewal, or a monthly gift."""
 
     id: str
     operation: UUID | None

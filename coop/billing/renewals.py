@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import policies
-from coop.billing import booking, instalments, subscriptions
+from coop.billing import booking, instalments, sponsoring, subscriptions
 from coop.billing.gateway import InvoiceState, NotVisible, PaymentState
 from coop.billing.subscriptions import Subscription
 from coop.errors import CoopError
@@ -35,6 +35,9 @@ async def apply(work: UnitOfWork, invoice: InvoiceState, payment: PaymentState |
             return False
         # Its first year's event is still on its way: Stripe will tell again.
         raise NotVisible
+    if subscription.purpose == "sponsor":
+        dues = await policies.in_force(work, Dues)
+        return await sponsoring.apply(work, subscription, invoice, payment, dues)
     if invoice.status != "paid":
         return await _failed(work, subscription, invoice)
     if payment is None or not payment.succeeded:
@@ -84,6 +87,7 @@ async def keep_gaps(units: Units) -> int:
                     Subscription.status.not_in(subscriptions.ENDED),
                     Subscription.stops.is_(False),
                     Subscription.wish == "renew",
+                    Subscription.purpose == "dues",
                     Subscription.amount < Money(dues.price),
                 )
             )

@@ -77,7 +77,7 @@ class StripeGateway:
         operation = str(order.operation)
         metadata = {"operation": operation}
         params: SessionCreateParams = {
-            "mode": "subscription" if order.yearly or order.instalments else "payment",
+            "mode": "subscription" if order.yearly or order.monthly or order.instalments else "payment",
             "line_items": [
                 {
                     "quantity": 1,
@@ -95,11 +95,11 @@ class StripeGateway:
             "expires_at": int(order.expires_at.timestamp()),
             "locale": cast("Literal['en', 'pl', 'fr']", order.locale),
         }
-        if order.yearly or order.instalments:
+        if order.yearly or order.monthly or order.instalments:
             params["line_items"][0]["price_data"]["recurring"] = (
                 {"interval": "year"}
                 if order.yearly
-                else {"interval": "month", "interval_count": 12 // order.instalments}
+                else {"interval": "month", "interval_count": 12 // (order.instalments or 12)}
             )
             params["subscription_data"] = {"metadata": metadata, "description": order.description}
         else:

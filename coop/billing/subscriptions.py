@@ -22,7 +22,10 @@ class Subscription(Base):
     """One automatic renewal, as far as we need to know it."""
 
     __tablename__ = "subscriptions"
-    __table_args__ = (CheckConstraint("wish IN ('renew', 'finish', 'stop', 'stop_now')", name="wish"),)
+    __table_args__ = (
+        CheckConstraint("wish IN ('renew', 'finish', 'stop', 'stop_now')", name="wish"),
+        CheckConstraint("purpose IN ('dues', 'sponsor')", name="purpose"),
+    )
 
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
     """The processor's."""
@@ -34,12 +37,20 @@ class Subscription(Base):
     """The processor knows that it ends with the year that is paid for."""
     wish: Mapped[str] = mapped_column(String(10), default="renew")
     """What the member wants of it; instalments `finish` by themselves once they have paid a year."""
+    purpose: Mapped[str] = mapped_column(String(10), default="dues")
+    """Dues, or a monthly gift to the pool."""
 
 
 async def keep(
-    work: UnitOfWork, subscription: str, *, account_id: UUID, amount: Money, wish: str = "renew"
+    work: UnitOfWork,
+    subscription: str,
+    *,
+    account_id: UUID,
+    amount: Money,
+    wish: str = "renew",
+    purpose: str = "dues",
 ) -> None:
-    """Remember a subscription whose first year, or instalment, was paid."""
+    """Remember a subscription whose first year, month or instalment was paid."""
     await insert_once(
         work.session,
         Subscription,
@@ -50,6 +61,7 @@ async def keep(
         status="active",
         stops=False,
         wish=wish,
+        purpose=purpose,
     )
 
 
@@ -67,12 +79,13 @@ async def apply(work: UnitOfWork, state: SubscriptionState) -> bool:
     )
 
 
-async def renewing(work: UnitOfWork, account_id: UUID) -> Subscription | None:
-    """Return the subscription that will renew an account's membership, if one will."""
+async def renewing(work: UnitOfWork, account_id: UUID, *, purpose: str = "dues") -> Subscription | None:
+    """Return the subscription that will renew an account's membership, or its monthly gift, if one will."""
     found: Subscription | None = await work.session.scalar(
         select(Subscription)
         .where(
             Subscription.account_id == account_id,
+            Subscription.purpose == purpose,
             Subscription.status.not_in(ENDED),
             Subscription.stops.is_(False),
             Subscription.wish == "renew",
@@ -83,12 +96,13 @@ async def renewing(work: UnitOfWork, account_id: UUID) -> Subscription | None:
     return found
 
 
-async def wish(work: UnitOfWork, account_id: UUID, what: str) -> list[str]:
-    """Write down that an account's renewals are to stop (`stop`, or `stop_now`); return which."""
+async def wish(work: UnitOfWork, account_id: UUID, what: str, *, purpose: str = "dues") -> list[str]:
+    """Write down that an account's renewals, or monthly gifts, are to stop (`stop`, or `stop_now`); return which."""
     ids = await work.session.scalars(
         update(Subscription)
         .where(
             Subscription.account_id == account_id,
+            Subscription.purpose == purpose,
             Subscription.status.not_in(ENDED),
             Subscription.wish != "stop_now",
             Subscription.wish != what,

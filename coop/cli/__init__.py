@@ -26,6 +26,7 @@ COMMANDS = {
     "client": "Let programs of the cooperative's own act in their own name.",
     "webhooks": "List what networks were told, and tell it again.",
     "role": "Give the first roles while the founding phase runs.",
+    "sponsor": "List the organisations that sponsor, and let them be named.",
     "member": "Look up one member's standing.",
 }
 

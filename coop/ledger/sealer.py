@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -83,9 +84,12 @@ async def seal(work: UnitOfWork) -> int:
     return len(entries)
 
 
-async def head(work: UnitOfWork) -> tuple[int, str] | None:
-    """Return the number and the hash of the last link."""
-    row = (await work.session.execute(select(Seal.seq, Seal.hash).order_by(Seal.seq.desc()).limit(1))).first()
+async def head(work: UnitOfWork, *, before: datetime | None = None) -> tuple[int, str] | None:
+    """Return the number and the hash of the last link, or of the last one of an entry recorded `before` an instant."""
+    last = select(Seal.seq, Seal.hash).order_by(Seal.seq.desc()).limit(1)
+    if before is not None:
+        last = last.join(JournalEntry, JournalEntry.id == Seal.entry).where(JournalEntry.recorded_at < before)
+    row = (await work.session.execute(last)).first()
     return None if row is None else (row.seq, row.hash)
 
 

@@ -1,7 +1,10 @@
 """What is published of the books: where the money is, what it is for, and what each month brought.
 
-The journal stays private. Months in which fewer than ten years of membership were granted are merged with the next, and
-the last with the one before, so that no figure speaks of a few people; every total still equals the ledger's.
+The journal stays private. Months in which fewer than ten years of membership were granted are merged with the next, so that
+no figure speaks of a few people. What is published ends with the last whole month that fills such a period: two looks at
+the books always lie ten years of membership apart, or show the same. With totals of the moment anybody could see whether
+it was a card or the pool that paid for the membership that has just begun. Where places begin without a wait (a demo)
+there is nothing to hide by one, and the books are of the moment.
 """
 
 import datetime as dt
@@ -11,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, case, extract, func, select, type_coerce
 
-from coop.clock import local_date, month_anniversary
+from coop.clock import local_date, midnight, month_anniversary
 from coop.ledger import chart, sealer
 from coop.ledger.balances import natural, trial_balance
 from coop.ledger.chart import LedgerAccount
@@ -26,6 +29,7 @@ RUNWAY_MONTHS = 3
 CONCENTRATION = 0.25
 """A source of more than this part of a year's money is told of, though not by name."""
 
+_BEFORE_ALL = dt.date(1970, 1, 1)
 _MINOR = type_coerce(EntryPosting.amount, BigInteger)
 _MONEY = (chart.STRIPE_PENDING, chart.STRIPE, chart.BANK, chart.CASH)
 
@@ -114,6 +118,9 @@ class Statement:
     """The books as they are published, all of one moment."""
 
     day: dt.date
+    """The last day that is in it."""
+    live: bool
+    """It is of this moment."""
     balances: Mapping[LedgerAccount, Money]
     """Each positive on the side on which it grows."""
     periods: Sequence[Period]
@@ -139,17 +146,27 @@ class Statement:
 async def publish(work: UnitOfWork) -> Statement:
     """Return the books as anybody may see them; give it a snapshot."""
     today = local_date(work.now, work.settings.zone)
-    balances = {name: natural(name, amount) for name, amount in (await trial_balance(work)).items()}
+    live = not work.settings.sponsorship_delay_hours
     months = await _months(work, today)
+    if not live:
+        months = [month for month in months if month.last < today]
+    periods = merged(months, whole=live)
+    if not live:
+        today = periods[-1].last if periods else _BEFORE_ALL
+        months = [month for month in months if month.last <= today]
+    before = today + dt.timedelta(days=1)
+    sums = await trial_balance(work, before=None if live else before)
+    balances = {name: natural(name, amount) for name, amount in sums.items()}
     recent = _recent(months, today)
     result = sum((a for n, a in balances.items() if n.startswith("Income:")), ZERO) - sum(
         (a for n, a in balances.items() if n.startswith("Expenses:")), ZERO
     )
-    head = await sealer.head(work)
+    head = await sealer.head(work, before=None if live else midnight(before, work.settings.zone))
     return Statement(
         day=today,
+        live=live,
         balances=balances,
-        periods=merged(months),
+        periods=periods,
         runway=Runway(
             balances.get(chart.RESERVE, ZERO) + result,
             Money(sum(month.costs.minor for month in recent) // RUNWAY_MONTHS),
@@ -164,8 +181,11 @@ async def publish(work: UnitOfWork) -> Statement:
     )
 
 
-def merged(months: Sequence[Period]) -> list[Period]:
-    """Merge months forward until each period has enough years; a rest that has too few joins the period before."""
+def merged(months: Sequence[Period], *, whole: bool) -> list[Period]:
+    """Merge months forward until each period has enough years.
+
+    A rest that has too few waits for more; if `whole`, it joins the period before, so that nothing is left out.
+    """
     periods: list[Period] = []
     waiting: Period | None = None
     for month in months:
@@ -173,7 +193,7 @@ def merged(months: Sequence[Period]) -> list[Period]:
         if waiting.terms >= FEWEST_TERMS:
             periods.append(waiting)
             waiting = None
-    if waiting is not None and periods:
+    if whole and waiting is not None and periods:
         periods[-1] = _joined(periods[-1], waiting)
     return periods
 
@@ -283,6 +303,7 @@ async def _concentrated(work: UnitOfWork, today: dt.date) -> bool:
             _MINOR > 0,
             JournalEntry.person.is_not(None),
             JournalEntry.date > today - dt.timedelta(days=365),
+            JournalEntry.date <= today,
             # What Stripe pays out is no new money.
             JournalEntry.id.not_in(
                 select(EntryPosting.entry_id).where(EntryPosting.account.in_(_MONEY), _MINOR < 0)

@@ -1,7 +1,7 @@
 """Gifts: a year of membership bought for somebody, handed over as a one-time link that can be printed.
 
 The link's secret is derived from the co-op's key and never stored, so the giver can print it again and a stolen
-database opens no gift. A gift that nobody has taken up on its day returns to the pool.
+database opens no gift. What becomes of a gift that nobody takes up is in `returns`.
 """
 
 import base64
@@ -10,19 +10,22 @@ import hmac
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, LargeBinary, String, select, update
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, exists, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop import ledger
+from coop import ledger, policies
 from coop.database import Base, changed
 from coop.errors import NotFound, Refused, Unavailable
-from coop.ledger import DEFERRED_DUES, GIFTS_OUTSTANDING, POOL
+from coop.identity.accounts import Account
+from coop.ledger import DEFERRED_DUES, GIFTS_OUTSTANDING
 from coop.membership import terms
 from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Version
 from coop.settings import Settings
-from coop.sponsorship import limits, places, queue
+from coop.sponsorship import letters, limits, places, queue
+from coop.sponsorship.limits import AlreadyMember
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
 KEPT = timedelta(days=180)
@@ -48,14 +51,47 @@ class GiftReturned(Refused):
     code = "gift_returned"
 
 
+class GiftTakenBack(Refused):
+    """This gift is not there any more: its giver has taken it back. You can ask for a place instead."""
+
+    code = "gift_taken_back"
+
+
+class GiftFrozen(Refused):
+    """The bank of whoever paid for this gift is looking into the payment. Try the link again in some weeks."""
+
+    code = "gift_frozen"
+
+
+class GiftWaits(Refused):
+    """Another gift waits already for the end of your year. This one stays good for somebody else, until its day."""
+
+    code = "gift_waits"
+
+
 class Gift(Base):
-    """A paid year that waits for somebody to begin it."""
+    """A paid year that waits for somebody to begin it.
+
+    It is `kept` for a member whose year still runs, and `frozen` while its payment is disputed. `void` is one whose
+    payment was lost.
+    """
 
     __tablename__ = "gifts"
     __table_args__ = (
         CheckConstraint("amount > 0", name="positive"),
-        CheckConstraint("state IN ('waiting', 'claimed', 'returned')", name="state"),
-        CheckConstraint("(state = 'claimed') = (claimed_at IS NOT NULL)", name="claimed"),
+        CheckConstraint(
+            "state IN ('waiting', 'frozen', 'kept', 'claimed', 'returned', 'taken_back', 'void')",
+            name="state",
+        ),
+        CheckConstraint("(state IN ('kept', 'claimed')) = (claimed_at IS NOT NULL)", name="claimed"),
+        CheckConstraint("(state = 'kept') = (kept_for IS NOT NULL)", name="kept"),
+        Index("one_kept_gift", "kept_for", unique=True),
+        Index(
+            "ix_gifts_waiting",
+            "expires_at",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
@@ -66,9 +102,22 @@ class Gift(Base):
     policy_version: Mapped[UUID] = mapped_column(ForeignKey("policy_versions.id"))
     bought_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    payment_id: Mapped[UUID | None] = mapped_column(ForeignKey("payments.id"), unique=True, default=None)
+    """The payment that bought it."""
     state: Mapped[str] = mapped_column(String(10), default="waiting")
     claimed_at: Mapped[datetime | None] = mapped_column(default=None)
+    kept_for: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"), default=None)
+    """The member whose running year it will follow."""
     term_id: Mapped[UUID | None] = mapped_column(ForeignKey("terms.id"), unique=True, default=None)
+
+
+_GONE: dict[str, type[Refused]] = {
+    "claimed": GiftTaken,
+    "kept": GiftTaken,
+    "frozen": GiftFrozen,
+    "taken_back": GiftTakenBack,
+    "void": GiftTakenBack,
+}
 
 
 def code(settings: Settings, gift_id: UUID) -> str:
@@ -79,7 +128,14 @@ def code(settings: Settings, gift_id: UUID) -> str:
     return base64.urlsafe_b64encode(mark[:24]).decode()
 
 
-async def buy(work: UnitOfWork, account_id: UUID, *, gift_id: UUID, dues: Version[Dues]) -> Gift:
+async def buy(
+    work: UnitOfWork,
+    account_id: UUID,
+    *,
+    gift_id: UUID,
+    dues: Version[Dues],
+    payment_id: UUID | None = None,
+) -> Gift:
     """Keep a year at the price of `dues` for whoever will bring the link; the caller has posted the money."""
     gift = Gift(
         id=gift_id,
@@ -89,6 +145,7 @@ async def buy(work: UnitOfWork, account_id: UUID, *, gift_id: UUID, dues: Versio
         policy_version=dues.id,
         bought_at=work.now,
         expires_at=work.now + KEPT,
+        payment_id=payment_id,
     )
     work.session.add(gift)
     await work.session.flush()
@@ -102,18 +159,26 @@ async def find(work: UnitOfWork, secret: str) -> Gift:
     gift = await work.session.scalar(select(Gift).where(Gift.digest == _digest(secret)))
     if gift is None:
         raise NoSuchGift
-    if gift.state == "claimed":
-        raise GiftTaken
+    if gift.state in _GONE:
+        raise _GONE[gift.state]
     if gift.state != "waiting" or gift.expires_at <= work.now:
         raise GiftReturned
     return gift
 
 
-async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term:
-    """Begin the gift's year for `account_id`; a link works once, whoever comes first."""
+async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term | None:
+    """Take a gift up for `account_id`; a link works once, whoever comes first.
+
+    Its year begins now, or follows the one that runs: then it is granted when a year is due to be renewed, neither
+    earlier nor later than anybody else's, and nothing is returned yet.
+    """
     await places.lock(work)
     gift = await find(work, secret)
-    await limits.may_renew(work, account_id)
+    try:
+        await limits.may_renew(work, account_id)
+    except AlreadyMember:
+        await _keep(work, account_id, gift)
+        return None
     if not await changed(
         work.session,
         update(Gift)
@@ -123,6 +188,88 @@ async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term:
         raise GiftTaken
     # Who was given a year needs no place any more.
     await queue.withdraw(work, account_id)
+    return await _begin(work, gift, account_id)
+
+
+async def waits_for(work: UnitOfWork, account_id: UUID) -> Gift | None:
+    """Return the gift that will follow an account's running year."""
+    found: Gift | None = await work.session.scalar(select(Gift).where(Gift.kept_for == account_id))
+    return found
+
+
+async def given_by(work: UnitOfWork, account_id: UUID) -> list[Gift]:
+    """Return what an account has given, the newest first."""
+    found = await work.session.scalars(
+        select(Gift).where(Gift.account_id == account_id).order_by(Gift.bought_at.desc()).limit(200)
+    )
+    return list(found)
+
+
+async def waiting_of(work: UnitOfWork, account_id: UUID, gift_id: UUID) -> Gift | None:
+    """Return a gift of this giver that nobody has taken up."""
+    found: Gift | None = await work.session.scalar(
+        select(Gift).where(Gift.id == gift_id, Gift.account_id == account_id, Gift.state == "waiting")
+    )
+    return found
+
+
+async def begin_kept(units: Units) -> int:
+    """Begin the gifts of members whose years are due to be renewed (a job)."""
+    async with units.read() as work:
+        notice = max((await policies.in_force(work, Dues)).document.notice_days)
+        runs_on = exists().where(
+            Term.account_id == Gift.kept_for,
+            Term.ended_early_at.is_(None),
+            Term.ends > work.now + timedelta(days=notice),
+        )
+        due = list(
+            await work.session.scalars(select(Gift.id).where(Gift.state == "kept", ~runs_on).limit(BATCH))
+        )
+    done = 0
+    for gift_id in due:
+        async with units.open() as work:
+            await places.lock(work)
+            done += await _begin_kept(work, gift_id)
+    return done
+
+
+async def _keep(work: UnitOfWork, account_id: UUID, gift: Gift) -> None:
+    try:
+        async with work.session.begin_nested():
+            if not await changed(
+                work.session,
+                update(Gift)
+                .where(Gift.id == gift.id, Gift.state == "waiting")
+                .values(state="kept", claimed_at=work.now, kept_for=account_id),
+            ):
+                raise GiftTaken
+    except IntegrityError as error:
+        raise GiftWaits from error
+
+
+async def _begin_kept(work: UnitOfWork, gift_id: UUID) -> bool:
+    gift = await work.session.get_one(Gift, gift_id, populate_existing=True)
+    if gift.state != "kept" or gift.kept_for is None:
+        return False
+    account = await work.session.get_one(Account, gift.kept_for)
+    latest = await terms.latest(work, account.id)
+    if account.erased_at is not None or (latest is not None and latest.ended_early_at is not None):
+        # Whoever gave their year back does not want the next one either: the link works again.
+        gift.state, gift.claimed_at, gift.kept_for = "waiting", None, None
+        await work.session.flush()
+        return True
+    try:
+        await limits.may_renew(work, account.id)
+    except AlreadyMember:
+        return False
+    gift.state, gift.claimed_at, gift.kept_for = "claimed", work.now, None
+    await work.session.flush()
+    await queue.withdraw(work, account.id)
+    await _begin(work, gift, account.id)
+    return True
+
+
+async def _begin(work: UnitOfWork, gift: Gift, account_id: UUID) -> Term:
     dues = await places.dues_of(work, gift.policy_version)
     await ledger.post(
         work,
@@ -134,48 +281,10 @@ async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term:
         person=await ledger.references.of(work, account_id),
     )
     term = await terms.begin(work, account_id, dues=dues)
-    gift.term_id = term.id
+    await work.session.execute(update(Gift).where(Gift.id == gift.id).values(term_id=term.id))
+    account = await work.session.get_one(Account, account_id)
+    letters.post(work, account, letters.BEGUN, key=f"gift-begun:{gift.id}", day=places.last_day(work, term))
     return term
-
-
-async def given_by(work: UnitOfWork, account_id: UUID) -> list[Gift]:
-    """Return what an account has given, the newest first."""
-    found = await work.session.scalars(
-        select(Gift).where(Gift.account_id == account_id).order_by(Gift.bought_at.desc()).limit(200)
-    )
-    return list(found)
-
-
-async def return_due(units: Units) -> int:
-    """Return the gifts that nobody took up in time to the pool, and give places from them (a job)."""
-    async with units.open() as work:
-        await places.lock(work)
-        due = await work.session.scalars(
-            select(Gift).where(Gift.state == "waiting", Gift.expires_at <= work.now).limit(BATCH)
-        )
-        done = 0
-        for gift in due.all():
-            done += await _return(work, gift)
-        if done:
-            await queue.give(work)
-    return done
-
-
-async def _return(work: UnitOfWork, gift: Gift) -> bool:
-    if not await changed(
-        work.session,
-        update(Gift).where(Gift.id == gift.id, Gift.state == "waiting").values(state="returned"),
-    ):
-        return False
-    await ledger.post(
-        work,
-        source="gift",
-        external_id=f"return:{gift.id}",
-        description="A gift that was not taken up returns to the pool",
-        postings=[ledger.debit(GIFTS_OUTSTANDING, gift.amount), ledger.credit(POOL, gift.amount)],
-        policy_version=gift.policy_version,
-    )
-    return True
 
 
 def _digest(secret: str) -> bytes:

@@ -110,6 +110,32 @@ PRICE_FELL = {
     ),
 }
 
+MONTH_FAILED = {
+    "en": Words(
+        subject="Your monthly gift could not be charged",
+        body=(
+            "Your card's bank declined this month's {amount} for the solidarity pool. You owe nothing, and nobody loses a "
+            "place by it. It will be tried again over two weeks.\n\nTo stop it, or to give in another way: {sponsor}"
+        ),
+    ),
+    "pl": Words(
+        subject="Nie udało się pobrać Twojego comiesięcznego daru",
+        body=(
+            "Bank Twojej karty odmówił w tym miesiącu {amount} na fundusz solidarnościowy. Nic nie jesteś nam winien ani "
+            "winna i nikt nie traci przez to miejsca. Spróbujemy ponownie w ciągu dwóch tygodni.\n\n"
+            "Rezygnacja albo inny sposób wsparcia: {sponsor}"
+        ),
+    ),
+    "fr": Words(
+        subject="Votre don mensuel n'a pas pu être prélevé",
+        body=(
+            "La banque de votre carte a refusé les {amount} de ce mois pour la caisse de solidarité. Vous ne devez rien, et "
+            "personne n'y perd sa place. Nous réessaierons pendant deux semaines.\n\n"
+            "Pour arrêter, ou donner autrement : {sponsor}"
+        ),
+    ),
+}
+
 
 def post(
     work: UnitOfWork,
@@ -133,6 +159,7 @@ def post(
         "account": settings.url("/account"),
         "join": settings.url("/join"),
         "place": settings.url("/place"),
+        "sponsor": settings.url("/sponsor"),
     }
     chosen = words[language]
     work.send(

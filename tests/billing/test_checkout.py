@@ -14,7 +14,8 @@ from coop.billing.payments import Payment
 from coop.errors import CoopError, Refused
 from coop.ledger import MEMBER_CREDIT, POOL, RESERVED
 from coop.money import Money
-from coop.sponsorship.places import AlreadyMember, Place
+from coop.sponsorship.limits import AlreadyMember
+from coop.sponsorship.places import Place
 from tests.till import Till
 
 DEBIT = "000123456789"

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 import httpx
@@ -11,11 +12,13 @@ import uvicorn
 from litestar import Litestar
 from playwright.async_api import BrowserContext, Page
 
+from coop import policies
 from coop.authorization import consents
 from coop.clock import FixedClock
 from coop.identity import accounts
 from coop.mail import Letter, Mailbox
 from coop.networks import aliases, links, networks
+from coop.sponsorship import gifts
 from coop.unit_of_work import Units
 from tests import cooperative, people
 from tests.ledger.trade import three_months
@@ -34,6 +37,7 @@ MEMBERS = [
     "/join",
     "/place",
     "/gifts",
+    "/sponsor/organisation",
 ]
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -48,6 +52,7 @@ PUBLIC = [
     "/law/dues",
     "/law/covenant",
     "/sponsor",
+    "/sponsors",
     "/networks",
     "/docs/api",
     "/privacy",
@@ -186,13 +191,17 @@ async def test_no_page_of_a_member_has_a_fault_that_axe_can_find(
         meadow = await networks.by_slug(work, "meadow")
         await links.link(work, meadow.id, account.id)
         await aliases.choose(work, meadow.id, account.id, "quiet_heron101")
+        waiting = await gifts.buy(
+            work, account.id, gift_id=uuid4(), dues=await policies.in_force(work, policies.Dues)
+        )
+    link = f"/gift/{gifts.code(units.settings, waiting.id)}"
     async with httpx.AsyncClient() as client:
         await people.signed_in(client, units, account)
         cookies = [{"name": name, "value": value, "url": origin} for name, value in client.cookies.items()]
     await context.add_cookies(cookies)  # type: ignore[arg-type]  # plain dicts are SetCookieParam
     tab = await context.new_page()
     found = []
-    for path in MEMBERS:
+    for path in (*MEMBERS, f"/gifts/{waiting.id}/card", f"/gifts/{waiting.id}/back", link):
         await tab.goto(origin + path)
         assert await tab.inner_text("nav >> text=Your account") == "Your account"
         found += [f"{path} {fault}" for fault in await faults(tab)]

@@ -191,7 +191,7 @@ def month(number: int, terms: int) -> Period:
 
 @given(st.lists(st.integers(min_value=0, max_value=30), max_size=24))
 def test_merging_hides_small_months_and_loses_nothing(counts: list[int]) -> None:
-    periods = merged([month(number, terms) for number, terms in enumerate(counts)])
+    periods = merged([month(number, terms) for number, terms in enumerate(counts)], whole=True)
 
     assert all(period.terms >= statements.FEWEST_TERMS for period in periods)
     if sum(counts) >= statements.FEWEST_TERMS:

@@ -8,7 +8,7 @@ from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.networks import aliases, links, networks
-from coop.sponsorship import places
+from coop.sponsorship import queue
 from coop.unit_of_work import Units
 from tests import cooperative, people
 from tests.governance.conftest import Assembly
@@ -81,7 +81,7 @@ async def test_who_waits_for_a_place_is_told_so(client: httpx.AsyncClient, units
     await cooperative.found(units)
     account = await people.signed_in_client(client, units, email="ada@example.org")
     async with units.open() as work:
-        await places.ask(work, account.id)
+        await queue.ask(work, account.id)
 
     text = (await client.get("/account")).text
 

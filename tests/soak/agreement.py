@@ -238,7 +238,7 @@ def _pool(facts: Facts) -> Iterator[str]:
     total = sum(amount.minor for amount in held.values())
     if total != facts.balance(ledger.RESERVED):
         yield f"{total} is kept, the books say {facts.balance(ledger.RESERVED)}"
-    waiting = sum(one.amount.minor for one in facts.gifts if one.state == "waiting")
+    waiting = sum(one.amount.minor for one in facts.gifts if one.state in {"waiting", "kept", "frozen"})
     if waiting != facts.balance(ledger.GIFTS_OUTSTANDING):
         yield f"gifts of {waiting} wait, the books say {facts.balance(ledger.GIFTS_OUTSTANDING)}"
     if facts.balance(ledger.POOL) < 0:

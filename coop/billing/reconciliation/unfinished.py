@@ -3,7 +3,7 @@
 import contextlib
 from datetime import timedelta
 
-from sqlalchemy import exists, select
+from sqlalchemy import case, exists, select
 
 from coop.billing import checkout, disputes, payments, renewals, subscriptions
 from coop.billing.checkout import Checkout
@@ -100,15 +100,19 @@ async def _missing(units: Units, tally: Tally, row: Payment) -> None:
 
 
 async def settle_subscriptions(units: Units, gateway: Gateway, tally: Tally) -> None:
-    """Ask about renewals near their day: whether they run, and which invoices were paid."""
+    """Ask about renewals and monthly gifts near their day: whether they run, and which invoices were paid."""
     async with units.read() as work:
         paid_beyond = exists().where(
             Term.account_id == Subscription.account_id, Term.ends > work.now + timedelta(days=31)
         )
+        month_paid = exists().where(
+            Payment.subscription == Subscription.id, Payment.received_at > work.now - timedelta(days=27)
+        )
+        quiet = case((Subscription.purpose == "sponsor", month_paid), else_=paid_beyond)
         rows = list(
             await work.session.scalars(
                 select(Subscription)
-                .where(Subscription.status.not_in(subscriptions.ENDED), ~paid_beyond)
+                .where(Subscription.status.not_in(subscriptions.ENDED), ~quiet)
                 .order_by(Subscription.begun_at)
                 .limit(BATCH)
             )
