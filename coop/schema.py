@@ -20,8 +20,11 @@ import coop.billing.checkout
 import coop.billing.disputes
 import coop.billing.importing.held
 import coop.billing.instalments
+import coop.billing.offline.transactions
+import coop.billing.offline.transfers
 import coop.billing.operations
 import coop.billing.payments
+import coop.billing.receipts
 import coop.billing.reconciliation.differences
 import coop.billing.reconciliation.runs
 import coop.billing.reconciliation.streams

@@ -60,6 +60,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Run the background worker inside the server process; set to false where `coop work` runs on its own."""
     sponsorship_delay_hours: Annotated[int, msgspec.Meta(ge=0, le=24)] = 24
     """Sponsored places begin at a random time within these hours, so that a gift cannot be matched to one."""
+    address: str = ""
+    """The cooperative's postal address, on receipts; lines apart by commas."""
+    bank_account: str = ""
+    """Where bank transfers go, as members are to write it (an IBAN, or routing and account number); without it none are offered."""
+    bank_holder: str = ""
+    """In whose name the bank account is, if not the cooperative's."""
+    bank_name: str = ""
+    """The bank, with its BIC where members abroad need it."""
+    transfer_days: Annotated[int, msgspec.Meta(ge=3, le=60)] = 14
+    """How long an announced bank transfer keeps its price."""
+    two_people_above: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 10_000
+    """Above so many minor units, money that goes back or is credited by hand needs a second treasurer."""
     stripe_secret_key: str = ""
     """The secret API key of Stripe, or of the sandbox."""
     stripe_webhook_secret: str = ""

@@ -18,9 +18,10 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coop.authorization import backchannel, ending, expiry, notices, rotation
-from coop.billing import reconciliation, refunds, renewals, subscriptions
+from coop.billing import receipts, reconciliation, refunds, renewals, subscriptions
 from coop.billing.gateway import Gateway
 from coop.billing.importing import held
+from coop.billing.offline import matching, transactions, transfers
 from coop.fetching import Fetcher
 from coop.governance import ballots, letters, outcome, roll
 from coop.identity import housekeeping, recovery
@@ -208,6 +209,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("close_votes", often, partial(outcome.close_due, units)),
         Job("execute_motions", often, partial(outcome.execute_due, units)),
         Job("grant_places", now_and_then, partial(queue.grant_due, units)),
+        Job("issue_receipts", now_and_then, partial(receipts.issue_due, units)),
         Job("send_refunds", now_and_then, partial(refunds.send_due, units, gateway)),
         Job("stop_renewals", now_and_then, partial(subscriptions.carry_out_due, units, gateway)),
         Job("announce_motions", now_and_then, partial(letters.announce_due, units)),
@@ -218,6 +220,9 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("lapse", now_and_then, partial(renewal.lapse_due, units)),
         Job("remind_of_renewal", hourly, partial(renewal.remind_due, units, planned)),
         Job("keep_gaps", hourly, partial(renewals.keep_gaps, units)),
+        Job("expire_transfers", hourly, partial(transfers.expire_due, units)),
+        Job("match_transfers", hourly, partial(matching.match_due, units)),
+        Job("forget_bank_transactions", hourly, partial(transactions.forget_old, units)),
         Job("return_gifts", hourly, partial(returns.return_due, units)),
         Job("remind_voters", hourly, partial(letters.remind_due, units)),
         Job("mix_ballots", hourly, partial(ballots.mix_open, units)),

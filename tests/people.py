@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 
 from coop.identity import accounts, sessions
 from coop.identity.accounts import Account
-from coop.unit_of_work import Units
+from coop.unit_of_work import UnitOfWork, Units
 
 PASSWORD = "violet tram under seven bridges"
 
@@ -54,4 +54,11 @@ async def signed_in_client(
     """Register `handle`, sign `client` in as them, and return the account."""
     account = await register(units, handle, email=email)
     await signed_in(client, units, account)
+    return account
+
+
+async def found(work: UnitOfWork, handle: str) -> Account:
+    """Return who bears a handle."""
+    account = await accounts.by_handle(work, handle)
+    assert account is not None
     return account

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from api.dependencies import Viewer
 from api.pages.rendering import page
 from coop import policies
+from coop.billing.desk.waiting import MAY_LOOK
 from coop.governance import roll
 from coop.identity import accounts, recovery
 from coop.membership import standing, terms
@@ -19,6 +20,7 @@ from coop.money import Money
 from coop.networks import admins, aliases, links
 from coop.policies import Dues
 from coop.sponsorship import gifts, places
+from coop.stewardship import roles
 from coop.unit_of_work import UnitOfWork, Units
 
 SOON = timedelta(days=30)
@@ -50,6 +52,7 @@ async def account(
         votes = await roll.awaiting(work, signed_in.account_id)
         uses = await _uses(work, signed_in)
         administers = await admins.networks_of(work, signed_in.account_id)
+        held = await roles.held(work, signed_in.account_id)
         locked_out = await recovery.lacking(work, known)
         now = work.now
     return page(
@@ -66,6 +69,7 @@ async def account(
         votes=votes,
         networks=uses,
         administers=administers,
+        steward=not set(MAY_LOOK).isdisjoint(held),
     )
 
 

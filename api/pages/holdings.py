@@ -77,6 +77,7 @@ HOLDINGS = (
             "checkouts",
             "payments",
             "refunds",
+            "receipts",
             "disputes",
             "subscriptions",
             "instalment_plans",
@@ -89,6 +90,17 @@ HOLDINGS = (
             "postings",
             "recognitions",
         ),
+    ),
+    Holding(
+        what=marked(
+            "A bank transfer that you announced, and what the bank says of it: your name there, your account number, what you wrote"
+        ),
+        why=marked("To find out whose money it is, and to be able to send it back."),
+        who=marked("You, the treasurer and your bank."),
+        until=marked(
+            "What the bank says is forgotten 400 days after it was matched; day and amount stay with the payment."
+        ),
+        tables=("transfers", "bank_transactions"),
     ),
     Holding(
         what=marked("That you asked for a place, when, and where you stand in the queue"),
@@ -164,6 +176,6 @@ HOLDINGS = (
 
 NOTHING_OF_A_PERSON = frozenset(
     "clients clock_offset covenant_signatures ledger_balances networks pairwise_fingerprint place_queue "
-    "policy_versions schedule seals signing_keys used_assertions webhook_endpoints".split()
+    "policy_versions receipt_series schedule seals signing_keys used_assertions webhook_endpoints".split()
 )
 """The tables that hold nothing about a person."""

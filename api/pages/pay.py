@@ -23,6 +23,7 @@ from coop.billing import checkout
 from coop.billing.checkout import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.gateway import Gateway, GatewayAway, NotVisible
 from coop.billing.instalments import InstalmentsNeedEmail, InstalmentsUnpaid
+from coop.billing.offline import transfers
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.governance import motions
@@ -50,7 +51,7 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
 
     amount: Typed = ""
     other: Typed = ""
-    renewal: Literal["manual", "automatic", "instalments"] = "manual"
+    renewal: Literal["manual", "automatic", "instalments", "transfer"] = "manual"
     key: Typed = ""
     next: Path = ""
 
@@ -112,6 +113,8 @@ async def submit(
     next_path = local_path(data.next)
     try:
         amount = chosen(units.settings, data.amount, data.other)
+        if amount and data.renewal == "transfer":
+            return onward(await _announced(units, gateway, signed_in, amount))
         if amount:
             wish = Wish(
                 account_id=signed_in.account_id,
@@ -134,6 +137,17 @@ async def submit(
             request, units, signed_in, data, fault, unconfirmed=isinstance(refusal, EmailNeeded)
         )
     return onward(next_path if place.state == "begun" else "/place")
+
+
+async def _announced(units: Units, gateway: Gateway, viewer: Viewer, amount: Money) -> str:
+    """Announce a bank transfer, having closed the payment page that the same person may have open."""
+    async with units.read() as work:
+        other = await checkout.live(work, viewer.account_id)
+    if other is not None and other.purpose == "dues":
+        await checkout.close(units, gateway, other)
+    async with units.open() as work:
+        transfer = await transfers.announce(work, viewer.account_id, amount)
+    return "/place" if transfer is None else "/account/transfer"
 
 
 @get("/join/return", include_in_schema=False)

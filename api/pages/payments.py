@@ -10,12 +10,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, URLEncodedBody
 
 from api.dependencies import AnyRequest, Viewer
+from api.pages import papers
 from api.pages.entrance import onward
+from api.pages.papers import Paper
 from api.pages.pay import fresh_key
-from api.pages.rendering import page
-from coop.billing import instalments, payments, withdrawal
+from api.pages.rendering import locale_of, page
+from coop.billing import instalments, payments, receipts, withdrawal
 from coop.billing.gateway import Gateway
 from coop.billing.instalments import InstalmentPlan
+from coop.billing.payments import Payment
 from coop.errors import NotFound
 from coop.membership import terms
 from coop.membership.terms import Term
@@ -62,7 +65,6 @@ async def overview(
         "payments/overview.html",
         request,
         payments=made,
-        number=payments.number,
         years=[
             Year(term, term.price - paid.get(term.id, ZERO), plans.get(term.id)) for term in reversed(years)
         ],
@@ -77,12 +79,51 @@ async def receipt(
     signed_in: NamedDependency[Viewer],
     payment_id: FromPath[UUID],
 ) -> Response[bytes]:
-    """Show one receipt, made to be printed."""
-    async with units.read() as work:
-        found = await payments.receipt(work, signed_in.account_id, payment_id)
-    if found is None:
+    """Show a receipt, with the credit notes of what was given back of it."""
+    payment, written = await _papers(request, units, signed_in, payment_id)
+    return page("payments/receipt.html", request, payment=payment, papers=written)
+
+
+@get("/account/payments/{payment_id:uuid}/receipt.pdf", include_in_schema=False)
+async def receipt_pdf(
+    request: AnyRequest,
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+    payment_id: FromPath[UUID],
+    number: FromQuery[Annotated[str, msgspec.Meta(max_length=20)]] = "",
+) -> Response[bytes]:
+    """Give a receipt, or a credit note, as an accessible PDF."""
+    _, written = await _papers(request, units, signed_in, payment_id)
+    paper = next((one for one in written if one.number == number), None) if number else written[0]
+    if paper is None:
         raise NoSuchReceipt
-    return page("payments/receipt.html", request, payment=found, number=payments.number(found))
+    return Response(
+        await papers.pdf(paper),
+        media_type="application/pdf",
+        headers={
+            "Content-Disposition": f'attachment; filename="{paper.number}.pdf"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+async def _papers(
+    request: AnyRequest, units: Units, viewer: Viewer, payment_id: UUID
+) -> tuple[Payment, list[Paper]]:
+    """Return what was issued for a payment of the viewer, in their language; issued now if nothing was."""
+    async with units.read() as work:
+        payment = await payments.receipt(work, viewer.account_id, payment_id)
+        issued = [] if payment is None else await receipts.find(work, payment_id)
+    if payment is None:
+        raise NoSuchReceipt
+    if not issued:
+        async with units.open() as work:
+            issued = [await receipts.of_payment(work, payment)]
+    locale = locale_of(request)
+    return payment, [
+        papers.written(one, units.settings, locale, handle=viewer.display_name or viewer.handle)
+        for one in issued
+    ]
 
 
 @get("/account/stop", include_in_schema=False)
@@ -110,4 +151,4 @@ async def end(
     return onward(await act(units, gateway, account_id=signed_in.account_id, key=data.key))
 
 
-routes = [overview, receipt, ending, end]
+routes = [overview, receipt, receipt_pdf, ending, end]

@@ -9,14 +9,13 @@ from uuid import UUID
 from coop import ledger
 from coop.billing import payments, refunds, subscriptions
 from coop.billing.gateway import PaymentState
-from coop.billing.payments import Payment
+from coop.billing.payments import Method, Payment
 from coop.ledger import (
     DEFERRED_DUES,
     GIFTS_OUTSTANDING,
     MEMBER_CREDIT,
     POOL,
     RESERVED,
-    STRIPE_PENDING,
     Posting,
 )
 from coop.membership import terms
@@ -37,6 +36,7 @@ async def book(
     place_id: int | None,
     subscription: str | None,
     operation: UUID,
+    method: Method = "card",
 ) -> bool:
     """Book a payment once, with what it is for; false if that was done before."""
     price = Money(dues.document.price)
@@ -51,6 +51,7 @@ async def book(
         price=price,
         policy_version=dues.id,
         subscription=subscription,
+        method=method,
     )
     if payment is None:
         return False
@@ -129,7 +130,7 @@ async def _post(work: UnitOfWork, payment: Payment, what: str, against: list[Pos
         source="payment",
         external_id=payment.gateway_id,
         description=what,
-        postings=[ledger.debit(STRIPE_PENDING, payment.amount), *against],
+        postings=[ledger.debit(payments.ARRIVES_AT[payment.method], payment.amount), *against],
         policy_version=payment.policy_version,
         person=await ledger.references.of(work, payment.account_id),
     )

@@ -25,6 +25,7 @@ from coop.billing.gateway import (
     PaymentState,
 )
 from coop.billing.instalments import NoInstalments
+from coop.billing.offline import transfers
 from coop.database import Base, changed
 from coop.errors import Invalid, NotAllowed, Refused
 from coop.identity.accounts import Account
@@ -376,11 +377,14 @@ def _rounded(wish: Wish, dues: Dues) -> Money:
 async def _gap(work: UnitOfWork, wish: Wish, price: Money, expires_at: datetime) -> Place | None:
     """Have the pool keep what is missing to the price; who pays it all leaves the queue once that is paid."""
     if wish.amount >= price:
+        await transfers.superseded(work, wish.account_id, place_id=None)
         return None
     place = await queue.ask(work, wish.account_id, contribution=wish.amount)
     # A little longer than the page is open, so that a payment in the last minute still finds its reservation.
     if place.state == "offered":
         await places.hold(work, place.id, expires_at + timedelta(hours=1))
+    # Who had announced a transfer pays by card after all, on what the pool keeps already.
+    await transfers.superseded(work, wish.account_id, place_id=place.id)
     return place
 
 

@@ -1,10 +1,11 @@
-"""Payments: money that a card brought, how it was divided, and the receipts that a person can print.
+"""Payments: money that a card, a bank transfer or cash brought, how it was divided, and the receipts that a person can print.
 
 A payment is booked once (its id at the processor is unique) and settled once, when the processor has booked it on our
 balance. A member's own rows are the only place outside the ledger that tells how a term was paid for.
 """
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, select, update
@@ -14,14 +15,19 @@ from coop import ledger
 from coop.billing.gateway import GatewayRefused, PaymentState, Settlement
 from coop.database import Base, changed, insert_once
 from coop.identity.accounts import Account
-from coop.ledger import FEES, STRIPE, STRIPE_PENDING
+from coop.ledger import BANK, CASH, FEES, STRIPE, STRIPE_PENDING, LedgerAccount
 from coop.mail import Letter
 from coop.money import ZERO, Money
 from coop.unit_of_work import UnitOfWork, new_id
 
+Method = Literal["card", "bank", "cash"]
+
+ARRIVES_AT: dict[Method, LedgerAccount] = {"card": STRIPE_PENDING, "bank": BANK, "cash": CASH}
+"""Where money is when it is first seen."""
+
 
 class Payment(Base):
-    """One payment by card, and what became of it."""
+    """One payment, and what became of it."""
 
     __tablename__ = "payments"
     __table_args__ = (
@@ -30,6 +36,9 @@ class Payment(Base):
         # We never give back more than was paid. A bank may dispute what was refunded, and that must be booked.
         CheckConstraint("refunded BETWEEN 0 AND amount AND disputed BETWEEN 0 AND amount", name="bounded"),
         CheckConstraint("(settlement IS NULL) = (fee IS NULL)", name="settled"),
+        CheckConstraint("method IN ('card', 'bank', 'cash')", name="method"),
+        # Money in the bank or in the till waits for no processor, and none is ever asked about it.
+        CheckConstraint("method = 'card' OR settlement IS NOT NULL", name="at_hand"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
@@ -48,6 +57,7 @@ class Payment(Base):
     """Given back, or on its way."""
     disputed: Mapped[Money] = mapped_column(default=ZERO)
     """Held or taken back by the payer's bank."""
+    method: Mapped[Method] = mapped_column(String(10), default="card")
 
     @property
     def own_part(self) -> Money:
@@ -74,6 +84,7 @@ async def record(
     price: Money,
     policy_version: UUID,
     subscription: str | None = None,
+    method: Method = "card",
 ) -> Payment | None:
     """Write down a payment that succeeded, or return nothing if that was done before."""
     if not state.succeeded or state.currency != work.settings.currency:
@@ -92,10 +103,11 @@ async def record(
         received_at=work.now,
         subscription=subscription,
         term_id=None,
-        settlement=None,
-        fee=None,
+        settlement=None if method == "card" else state.id,
+        fee=None if method == "card" else ZERO,
         refunded=ZERO,
         disputed=ZERO,
+        method=method,
     ):
         return None
     return await work.session.get_one(Payment, payment_id)
@@ -152,11 +164,6 @@ async def receipt(work: UnitOfWork, account_id: UUID, payment_id: UUID) -> Payme
     return found
 
 
-def number(payment: Payment) -> str:
-    """Return the receipt's number; it is random, so it tells nobody how many there are."""
-    return payment.id.hex[:12].upper()
-
-
 async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: str = "") -> None:
     """Post a plain receipt to the payer, if we know an address."""
     account = await work.session.get_one(Account, payment.account_id)
@@ -168,7 +175,6 @@ async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: s
         "",
         f"For:      {what}",
         f"Date:     {payment.received_at.astimezone(work.settings.zone):%Y-%m-%d}",
-        f"Receipt:  {number(payment)}",
     ]
     if payment.purpose in {"dues", "instalment"}:
         lines.append(f"Dues:     {currency.plain(payment.own_part)} {code}")
@@ -176,7 +182,7 @@ async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: s
             lines.append(f"To the solidarity pool: {currency.plain(payment.surplus)} {code}")
         if payment.gap:
             lines.append(f"Added by the solidarity pool: {currency.plain(payment.gap)} {code}")
-    lines += ["", f"To print it: {work.settings.url(f'/account/payments/{payment.id}')}"]
+    lines += ["", f"Your receipt: {work.settings.url(f'/account/payments/{payment.id}')}"]
     if more:
         lines += ["", more]
     work.send(

@@ -68,7 +68,8 @@ async def send(units: Units, gateway: Gateway, refund_id: UUID) -> None:
             await work.session.execute(
                 select(Refund, Payment.gateway_id)
                 .join(Payment, Payment.id == Refund.payment_id)
-                .where(Refund.id == refund_id, Refund.state == "intended")
+                # What did not come by card is sent back by hand (coop.billing.offline).
+                .where(Refund.id == refund_id, Refund.state == "intended", Payment.method == "card")
             )
         ).first()
         age = None if row is None else work.now - row[0].intended_at
@@ -82,7 +83,14 @@ async def send(units: Units, gateway: Gateway, refund_id: UUID) -> None:
 async def send_due(units: Units, gateway: Gateway) -> int:
     """Send what was intended and not yet sent (a job)."""
     async with units.read() as work:
-        due = list(await work.session.scalars(select(Refund.id).where(Refund.state == "intended").limit(50)))
+        due = list(
+            await work.session.scalars(
+                select(Refund.id)
+                .join(Payment, Payment.id == Refund.payment_id)
+                .where(Refund.state == "intended", Payment.method == "card")
+                .limit(50)
+            )
+        )
     for refund_id in due:
         await send(units, gateway, refund_id)
     return len(due)

@@ -27,6 +27,7 @@ COMMANDS = {
     "webhooks": "List what networks were told, and tell it again.",
     "role": "Give the first roles while the founding phase runs.",
     "sponsor": "List the organisations that sponsor, and let them be named.",
+    "payments": "Bring in what came by bank transfer.",
     "member": "Look up one member's standing.",
 }
 

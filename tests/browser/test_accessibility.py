@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import anyio
 import httpx
+import msgspec
 import pytest
 import uvicorn
 from litestar import Litestar
@@ -14,15 +15,18 @@ from playwright.async_api import BrowserContext, Page
 
 from coop import policies
 from coop.authorization import consents
+from coop.billing.offline import transactions, transfers
 from coop.clock import FixedClock
 from coop.identity import accounts
 from coop.mail import Letter, Mailbox
+from coop.money import Money
 from coop.networks import aliases, links, networks
+from coop.settings import Settings
 from coop.sponsorship import gifts
 from coop.unit_of_work import Units
 from tests import cooperative, people
 from tests.ledger.trade import three_months
-from tests.pages import console
+from tests.pages import console, desk
 
 AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -34,6 +38,9 @@ MEMBERS = [
     "/account/payments",
     "/account/networks",
     "/account/stop",
+    "/account/record",
+    "/account/transfer",
+    "/sponsor/transfer",
     "/join",
     "/place",
     "/gifts",
@@ -69,6 +76,14 @@ PUBLIC = [
 def engine_name() -> str:
     """Look at pages on SQLite; they are the same on both engines."""
     return "sqlite"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Give the cooperative a bank account, whose pages are looked at, too."""
+    return msgspec.structs.replace(
+        settings, bank_account="US64 0000 1234 5678 9012 3456", bank_holder="Commons"
+    )
 
 
 @pytest.fixture
@@ -194,6 +209,7 @@ async def test_no_page_of_a_member_has_a_fault_that_axe_can_find(
         waiting = await gifts.buy(
             work, account.id, gift_id=uuid4(), dues=await policies.in_force(work, policies.Dues)
         )
+        await transfers.announce(work, account.id, Money(2500))
     link = f"/gift/{gifts.code(units.settings, waiting.id)}"
     async with httpx.AsyncClient() as client:
         await people.signed_in(client, units, account)
@@ -246,5 +262,41 @@ async def test_no_page_of_a_network_s_console_has_a_fault_that_axe_can_find(
         await tab.click("form[action$='/secret'] button")
         await tab.wait_for_selector("pre")
         found += [f"{path}/secret {fault}" for fault in await faults(tab)]
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["en", "pl", "fr"])
+async def test_no_page_of_the_steward_s_desk_has_a_fault_that_axe_can_find(
+    context: BrowserContext, origin: str, units: Units, language: str
+) -> None:
+    ada = await people.register(units, "ada", email="ada@example.org")
+    tess = await people.register(units, "tess", email="tess@example.org")
+    await desk.treasurer(units, tess)
+    await desk.laid(units, tess, ada)
+    async with units.read() as work:
+        stray = (await transactions.unmatched(work))[0].id
+    async with httpx.AsyncClient() as client:
+        await people.signed_in(client, units, tess)
+        cookies = [{"name": name, "value": value, "url": origin} for name, value in client.cookies.items()]
+    cookies.append({"name": "locale", "value": language, "url": origin})
+    await context.add_cookies(cookies)  # type: ignore[arg-type]  # plain dicts are SetCookieParam
+    tab = await context.new_page()
+    found = []
+    below = (
+        *("", "/member", "/payments", f"/payments/{stray}", "/sending", "/refunds", "/disputes"),
+        *("/differences", "/proposals", "/cash", "/statement"),
+    )
+    for path in below:
+        answer = await tab.goto(f"{origin}/steward{path}")
+        assert answer is not None
+        assert answer.ok
+        found += [f"{path} {fault}" for fault in await faults(tab)]
+    await tab.goto(f"{origin}/steward/member")
+    await tab.fill("#handle", "ada")
+    await tab.fill("#reason", "She asked for help")
+    await tab.click("button.main")
+    await tab.wait_for_function("document.querySelector('h1').textContent.trim() === 'ada'")
+    found += [f"record {fault}" for fault in await faults(tab)]
 
     assert not found, "\n".join(found)

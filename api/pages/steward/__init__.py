@@ -1,0 +1,13 @@
+"""The steward's desk: what waits to be decided, and by whom. Each look at a person is logged, and that person reads it."""
+
+from litestar.types import ControllerRouterHandler
+
+from api.pages.steward import money, overview, people, proposals, statement
+
+routes: list[ControllerRouterHandler] = [
+    *money.routes,
+    *overview.routes,
+    *people.routes,
+    *proposals.routes,
+    *statement.routes,
+]

@@ -1,0 +1,209 @@
+"""Money on the desk: credits nobody recognised, what has to be sent by hand, refunds, disputes, differences."""
+
+from http import HTTPStatus
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, URLEncodedBody
+
+from api.dependencies import AnyRequest, Viewer
+from api.pages.entrance import onward, told
+from api.pages.rendering import page
+from api.pages.steward.access import PATH, Nothing, Typed, admit
+from coop.billing.desk import acts, waiting
+from coop.billing.desk.acts import Act, Assign, GiveToPool, SendBack, SetAside
+from coop.billing.offline import transactions
+from coop.billing.reconciliation import differences
+from coop.errors import Invalid
+from coop.identity import accounts
+from coop.unit_of_work import UnitOfWork, Units
+
+HERE = f"{PATH}/payments"
+Done = Literal["", "decided", "proposed"]
+
+
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """What a treasurer decides about a credit, and why."""
+
+    what: Typed = ""
+    handle: Typed = ""
+    reason: Typed = ""
+
+
+class Why(msgspec.Struct, forbid_unknown_fields=True):
+    """The reason for settling a difference as it was suggested."""
+
+    reason: Typed = ""
+
+
+@get(HERE, include_in_schema=False)
+async def unmatched(
+    request: AnyRequest,
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+    done: FromQuery[Done] = "",
+) -> Response[bytes]:
+    """List the credits that nobody recognised."""
+    async with units.read() as work:
+        await admit(work, signed_in)
+        found = await transactions.unmatched(work)
+    return page("steward/payments.html", request, transactions=found, done=done)
+
+
+@get(f"{HERE}/{{transaction_id:uuid}}", include_in_schema=False)
+async def one(
+    request: AnyRequest,
+    transaction_id: FromPath[UUID],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Show one credit, and ask what it is."""
+    return await _one(request, units, signed_in, transaction_id, Decision())
+
+
+@post(f"{HERE}/{{transaction_id:uuid}}", include_in_schema=False)
+async def decide(
+    request: AnyRequest,
+    transaction_id: FromPath[UUID],
+    data: URLEncodedBody[Decision],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Decide about one credit."""
+    try:
+        async with units.open() as work:
+            act = await _meant(work, transaction_id, data)
+            proposal = await acts.decide(work, act, by=signed_in.account_id, reason=data.reason)
+    except (Invalid, waiting.NobodyOfThatName) as refusal:
+        errors = {refusal.field or "": refusal.message}
+        return await _one(request, units, signed_in, transaction_id, data, errors)
+    return onward(f"{PATH}/proposals?done=proposed" if proposal else f"{HERE}?done=decided")
+
+
+@get(f"{PATH}/sending", include_in_schema=False)
+async def sending(
+    request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+) -> Response[bytes]:
+    """List what has to be sent by hand."""
+    async with units.read() as work:
+        treasurer = await admit(work, signed_in)
+        found = await waiting.to_send(work)
+    return page("steward/sending.html", request, sending=found, treasurer=treasurer)
+
+
+@post(f"{PATH}/sending/{{kind:str}}/{{item_id:uuid}}", include_in_schema=False)
+async def sent(
+    kind: FromPath[str],
+    item_id: FromPath[UUID],
+    data: URLEncodedBody[Nothing],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Note that it has been sent, or handed over."""
+    del data
+    verb = acts.paid_out if kind == "refund" else acts.sent
+    async with units.open() as work:
+        await verb(work, item_id, by=signed_in.account_id)
+    return onward(f"{PATH}/sending")
+
+
+@get(f"{PATH}/refunds", include_in_schema=False)
+async def refunds(
+    request: AnyRequest,
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+    done: FromQuery[Done] = "",
+) -> Response[bytes]:
+    """List refunds to cards that are on their way, or that came back."""
+    async with units.read() as work:
+        await admit(work, signed_in)
+        found = await waiting.refunds(work)
+    return page("steward/refunds.html", request, refunds=found, done=done)
+
+
+@get(f"{PATH}/disputes", include_in_schema=False)
+async def disputes(
+    request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+) -> Response[bytes]:
+    """List disputes that are open."""
+    async with units.read() as work:
+        await admit(work, signed_in)
+        found = await waiting.disputes(work)
+    return page("steward/disputes.html", request, disputes=found)
+
+
+@get(f"{PATH}/differences", include_in_schema=False)
+async def apart(
+    request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+) -> Response[bytes]:
+    """List where Stripe and the books differ, with the entry that would settle it."""
+    async with units.read() as work:
+        treasurer = await admit(work, signed_in)
+        found = await differences.listed(work)
+    return page(
+        "steward/differences.html",
+        request,
+        differences=found,
+        kinds=differences.KINDS,
+        treasurer=treasurer,
+    )
+
+
+@post(f"{PATH}/differences/{{difference_id:uuid}}", include_in_schema=False)
+async def propose(
+    difference_id: FromPath[UUID],
+    data: URLEncodedBody[Why],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Propose to settle a difference as it was suggested; a second treasurer approves."""
+    async with units.open() as work:
+        await differences.propose(work, difference_id, signed_in.account_id, reason=data.reason)
+    return onward(f"{PATH}/proposals?done=proposed")
+
+
+async def _meant(work: UnitOfWork, transaction_id: UUID, data: Decision) -> Act:
+    match data.what:
+        case "dues" | "sponsor":
+            account = await accounts.by_handle(work, data.handle.strip())
+            if account is None:
+                raise waiting.NobodyOfThatName(field="handle")
+            purpose: Literal["dues", "sponsor"] = "dues" if data.what == "dues" else "sponsor"
+            return Assign(transaction_id=transaction_id, account_id=account.id, purpose=purpose)
+        case "pool":
+            return GiveToPool(transaction_id=transaction_id)
+        case "back":
+            return SendBack(transaction_id=transaction_id)
+        case "aside":
+            return SetAside(transaction_id=transaction_id)
+        case _:
+            raise Invalid("Choose what this payment is.", field="what")
+
+
+async def _one(
+    request: AnyRequest,
+    units: Units,
+    viewer: Viewer,
+    transaction_id: UUID,
+    given: Decision,
+    errors: dict[str, str] | None = None,
+) -> Response[bytes]:
+    async with units.read() as work:
+        treasurer = await admit(work, viewer)
+        found = await transactions.get(work, transaction_id)
+    return page(
+        "steward/payment.html",
+        request,
+        status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
+        transaction=found,
+        two=found.amount.minor > units.settings.two_people_above,
+        treasurer=treasurer,
+        given=given,
+        errors=told(request, errors or {}),
+    )
+
+
+routes = [unmatched, one, decide, sending, sent, refunds, disputes, apart, propose]

@@ -1,0 +1,124 @@
+"""One member's payments, for a steward who has a reason to look; the look is logged, and the member reads it."""
+
+from http import HTTPStatus
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import URLEncodedBody
+
+from api.dependencies import AnyRequest, Viewer
+from api.pages.entrance import onward, told
+from api.pages.rendering import page
+from api.pages.steward.access import PATH, Typed, admit
+from coop.billing import payments
+from coop.billing.desk import acts, waiting
+from coop.billing.desk.acts import Cash
+from coop.errors import Invalid, NotFound
+from coop.identity import accounts
+from coop.identity.accounts import Account
+from coop.membership import standing
+from coop.unit_of_work import Units
+
+HERE = f"{PATH}/member"
+
+
+class Look(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose record, and why."""
+
+    handle: Typed = ""
+    reason: Typed = ""
+
+
+class Till(msgspec.Struct, forbid_unknown_fields=True):
+    """Cash that was received."""
+
+    handle: Typed = ""
+    amount: Typed = ""
+    purpose: Typed = "dues"
+    reason: Typed = ""
+
+
+@get(HERE, include_in_schema=False)
+async def ask(
+    request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+) -> Response[bytes]:
+    """Ask whose record to open, and why."""
+    async with units.read() as work:
+        await admit(work, signed_in)
+    return page("steward/look.html", request, given=Look(), errors={})
+
+
+@post(HERE, status_code=HTTPStatus.OK, include_in_schema=False)
+async def look(
+    request: AnyRequest,
+    data: URLEncodedBody[Look],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Show one member's standing and payments; this once, since every look is a line in the log."""
+    try:
+        async with units.open() as work:
+            account = await waiting.look_up(work, data.handle, by=signed_in.account_id, reason=data.reason)
+    except (Invalid, NotFound) as refusal:
+        errors = told(request, {refusal.field or "handle": refusal.message})
+        return page("steward/look.html", request, status=HTTPStatus.BAD_REQUEST, given=data, errors=errors)
+    return await _record(request, units, signed_in, account)
+
+
+@get(f"{PATH}/cash", include_in_schema=False)
+async def till(
+    request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+) -> Response[bytes]:
+    """Ask what was received in cash, from whom and for what."""
+    async with units.read() as work:
+        await admit(work, signed_in)
+    return page("steward/cash.html", request, given=Till(), errors={})
+
+
+@post(f"{PATH}/cash", include_in_schema=False)
+async def take(
+    request: AnyRequest,
+    data: URLEncodedBody[Till],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Propose to book cash; a second treasurer counts it and approves."""
+    try:
+        amount = units.settings.money.parse(data.amount)
+        async with units.open() as work:
+            account = await accounts.by_handle(work, data.handle.strip())
+            if account is None:
+                raise waiting.NobodyOfThatName(field="handle")
+            act = Cash(
+                account_id=account.id,
+                amount=amount.minor,
+                purpose="sponsor" if data.purpose == "sponsor" else "dues",
+            )
+            await acts.decide(work, act, by=signed_in.account_id, reason=data.reason)
+    except (Invalid, NotFound) as refusal:
+        errors = told(request, {refusal.field or "": refusal.message})
+        return page("steward/cash.html", request, status=HTTPStatus.BAD_REQUEST, given=data, errors=errors)
+    return onward(f"{PATH}/proposals?done=proposed")
+
+
+async def _record(
+    request: AnyRequest,
+    units: Units,
+    viewer: Viewer,
+    account: Account,
+) -> Response[bytes]:
+    async with units.read() as work:
+        await admit(work, viewer)
+        stands = await standing.of(work, account.id)
+        made = await payments.made_by(work, account.id)
+    return page(
+        "steward/member.html",
+        request,
+        account=account,
+        standing=stands,
+        payments=made,
+    )
+
+
+routes = [ask, look, till, take]

@@ -1,0 +1,187 @@
+import re
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+
+from coop.billing.offline import transactions
+from coop.identity.accounts import Account
+from coop.membership import standing
+from coop.settings import Settings
+from coop.unit_of_work import Units
+from tests import cooperative, people
+from tests.pages import desk
+
+PAGES = (
+    "",
+    "/member",
+    "/payments",
+    "/sending",
+    "/refunds",
+    "/disputes",
+    "/differences",
+    "/proposals",
+    "/cash",
+    "/statement",
+)
+
+
+@pytest.fixture
+def engine_name() -> str:
+    """Look at pages on SQLite; what they call is tested on both engines."""
+    return "sqlite"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return msgspec.structs.replace(settings, bank_account="US64 0000 1234", bank_holder="Commons")
+
+
+@pytest.fixture
+async def tess(client: httpx.AsyncClient, units: Units) -> Account:
+    """Sign a treasurer in, with something on the desk."""
+    await cooperative.found(units)
+    ada = await people.register(units, "ada", email="ada@example.org")
+    account = await people.register(units, "tess", email="tess@example.org")
+    await desk.treasurer(units, account)
+    await desk.laid(units, account, ada)
+    client.headers["accept"] = "text/html"
+    await people.signed_in(client, units, account)
+    return account
+
+
+async def stray(units: Units, cents: int) -> UUID:
+    async with units.read() as work:
+        return next(one.id for one in await transactions.unmatched(work) if one.amount.minor == cents)
+
+
+@pytest.mark.parametrize("below", PAGES)
+async def test_nobody_but_stewards_comes_to_the_desk(
+    client: httpx.AsyncClient, units: Units, below: str
+) -> None:
+    await people.signed_in_client(client, units)
+
+    assert (await client.get(f"/steward{below}")).status_code == 403
+
+
+@pytest.mark.usefixtures("tess")
+async def test_the_desk_counts_what_waits_and_names_nobody(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/steward")).text
+
+    counted = [int(found) for found in re.findall(r'class="figure">(\d+)<', text)]
+    assert counted == [1, 2, 1, 0, 0, 0]
+    assert "ada" not in text
+    for below in PAGES:
+        assert (await client.get(f"/steward{below}")).status_code == 200
+
+
+@pytest.mark.usefixtures("tess")
+async def test_a_credit_is_given_to_its_member(client: httpx.AsyncClient, units: Units) -> None:
+    path = f"/steward/payments/{await stray(units, 2500)}"
+    refused = await client.post(path, data={"what": "dues", "handle": "nobody", "reason": "She wrote"})
+    assert refused.status_code == 400
+    assert 'href="#handle"' in refused.text
+
+    answer = await client.post(path, data={"what": "dues", "handle": "ada", "reason": "She wrote"})
+
+    assert answer.headers["location"] == "/steward/payments?done=decided"
+    assert (await client.get(path)).status_code == 404
+
+
+@pytest.mark.usefixtures("tess")
+async def test_a_large_credit_is_only_proposed(client: httpx.AsyncClient, units: Units) -> None:
+    path = f"/steward/payments/{await stray(units, 25000)}"
+    assert "second treasurer" in (await client.get(path)).text
+
+    answer = await client.post(path, data={"what": "pool", "reason": "It says so"})
+
+    assert answer.headers["location"] == "/steward/proposals?done=proposed"
+    assert "A bank transfer is a gift to the pool" in (await client.get("/steward/proposals")).text
+
+
+@pytest.mark.usefixtures("tess")
+async def test_cash_counts_when_a_second_treasurer_approves(client: httpx.AsyncClient, units: Units) -> None:
+    text = (await client.get("/steward/proposals")).text
+    assert "/approve" not in text
+    theo = await people.register(units, "theo")
+    await desk.treasurer(units, theo)
+    await people.signed_in(client, units, theo)
+    found = re.search(r"/steward/proposals/[0-9a-f-]+/approve", (await client.get("/steward/proposals")).text)
+    assert found
+
+    answer = await client.post(found[0])
+
+    assert answer.headers["location"] == "/steward/proposals?done=approved"
+    async with units.read() as work:
+        ada = (await people.found(work, "ada")).id
+        assert (await standing.of(work, ada)).state == "active"
+
+
+@pytest.mark.usefixtures("tess")
+async def test_the_member_reads_who_looked_and_why(client: httpx.AsyncClient, units: Units) -> None:
+    assert (await client.post("/steward/member", data={"handle": "ada"})).status_code == 400
+    answer = await client.post("/steward/member", data={"handle": "ada", "reason": "She asked for help"})
+    assert answer.status_code == 200
+
+    async with units.read() as work:
+        ada = await people.found(work, "ada")
+    await people.signed_in(client, units, ada)
+    text = (await client.get("/account/record")).text
+
+    assert "Opened your record" in text
+    assert "She asked for help" in text
+    assert "tess" in text
+
+
+@pytest.mark.usefixtures("tess")
+async def test_what_was_sent_is_off_the_list(client: httpx.AsyncClient) -> None:
+    found = re.search(r"/steward/sending/credit/[0-9a-f-]+", (await client.get("/steward/sending")).text)
+    assert found
+
+    await client.post(found[0])
+
+    assert "Nothing waits" in (await client.get("/steward/sending")).text
+
+
+@pytest.mark.usefixtures("tess")
+async def test_a_statement_is_tried_first_and_then_brought_in(client: httpx.AsyncClient) -> None:
+    file = {"file": ("statement.csv", b"date,amount,text\n2026-03-09,9.00,hello\n", "text/csv")}
+
+    tried = await client.post("/steward/statement", data={"what": "rehearse"}, files=file)
+    assert "What would happen" in tried.text
+    done = await client.post("/steward/statement", data={"what": "import"}, files=file)
+    assert "Brought in" in done.text
+    again = await client.post("/steward/statement", data={"what": "rehearse"}, files=file)
+
+    assert re.search(r"Brought in before</dt><dd>1<", again.text)
+    assert (
+        await client.post("/steward/statement", data={"what": "import"}, files={"x": b""})
+    ).status_code == 400
+
+
+async def test_the_pay_page_offers_a_transfer_and_shows_where_to_send_it(
+    client: httpx.AsyncClient, units: Units
+) -> None:
+    await cooperative.found(units)
+    await people.signed_in_client(client, units, email="ada@example.org")
+    assert 'value="transfer"' in (await client.get("/join")).text
+
+    answer = await client.post("/join", data={"amount": "25.00", "renewal": "transfer"})
+    assert answer.headers["location"] == "/account/transfer"
+    text = (await client.get("/account/transfer")).text
+
+    assert re.search(r"RF\d\d \d{4} \d{4} \d\d<", text)
+    assert "US64 0000 1234" in text
+    assert (await client.post("/account/transfer/withdraw", data={"purpose": "dues"})).status_code == 303
+    assert (await client.get("/account/transfer")).headers["location"] == "/account/payments"
+
+
+async def test_a_gift_by_transfer_has_its_own_reference(client: httpx.AsyncClient, units: Units) -> None:
+    await cooperative.found(units)
+    await people.signed_in_client(client, units)
+    assert (await client.post("/sponsor/transfer", data={"amount": "x"})).status_code == 400
+
+    await client.post("/sponsor/transfer", data={"amount": "5000"})
+
+    assert "$5,000" in (await client.get("/account/transfer")).text
