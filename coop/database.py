@@ -27,6 +27,9 @@ from coop.money import Money
 BUSY_SECONDS = 10
 """How long a unit of work waits for SQLite's one writer, or for a pooled connection, before it is refused."""
 
+RECYCLE_SECONDS = 1800
+"""How old a connection to PostgreSQL may become: firewalls and routers forget those that are silent for long."""
+
 
 class UTCDateTime(TypeDecorator[datetime]):
     """An aware instant; naive ones are refused, and SQLite, which drops the zone, gets it back."""
@@ -132,7 +135,7 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=BUSY_SECONDS,
         pool_pre_ping=False,
-        pool_recycle=1800,
+        pool_recycle=RECYCLE_SECONDS,
         hide_parameters=True,
         json_deserializer=msgspec.json.decode,
         **options,

@@ -8,23 +8,27 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 import anyio
 import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError, MissingGreenlet
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
+from coop.database import BUSY_SECONDS, RECYCLE_SECONDS
 from coop.settings import Settings
 
 Convert = Callable[[Any], Any]
+
+_TAKEN_OUT = timedelta(seconds=RECYCLE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,39 +116,86 @@ def _implementation(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     return kind.dialect_impl(dialect)
 
 
+class Drivers:
+    """Connections of one engine that stay taken out of its pool, since to take one out and give it back costs more than to use it.
+
+    Each is lent to one line at a time; the last one given back is the first to be lent again.
+    """
+
+    def __init__(self, engine: AsyncEngine):
+        """Take as many connections as the pool of `engine` holds; nobody else should use it."""
+        self.dialect = engine.dialect
+        self._engine = engine
+        self._ready: list[tuple[PoolProxiedConnection, datetime]] = []
+        pool = cast("AsyncAdaptedQueuePool", engine.sync_engine.pool)
+        self._places = anyio.Semaphore(pool.size(), fast_acquire=True)
+
+    @contextlib.asynccontextmanager
+    async def lent(self, wall: datetime) -> AsyncIterator[Any]:
+        """Lend a driver's connection; one that turned out to be broken is thrown away."""
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            try:
+                with anyio.fail_after(BUSY_SECONDS):
+                    await self._places.acquire()
+            except TimeoutError:
+                raise PoolTimeout from None
+        try:
+            connection, since = await self._next(wall)
+            try:
+                yield connection.driver_connection
+            except DBAPIError:
+                connection.invalidate()
+                raise
+            except BaseException:
+                # Whoever was cancelled in the middle of a statement leaves the driver to find out; the pool asks it.
+                await self._give_back(connection)
+                raise
+            self._ready.append((connection, since))
+        finally:
+            self._places.release()
+
+    async def close(self) -> None:
+        """Give everything back, so that the engine can close it."""
+        while self._ready:
+            await self._give_back(self._ready.pop()[0])
+
+    async def _next(self, wall: datetime) -> tuple[PoolProxiedConnection, datetime]:
+        while self._ready:
+            connection, since = self._ready.pop()
+            # After this time the pool opens another anyway: routers on the way forget connections that are silent for long.
+            if wall - since > _TAKEN_OUT:
+                await self._give_back(connection)
+            elif self._broken(connection):
+                # The server was restarted in the meantime.
+                connection.invalidate()
+            else:
+                return connection, since
+        connection = await self._engine.raw_connection()
+        while self._broken(connection):
+            connection.invalidate()
+            connection = await self._engine.raw_connection()
+        return connection, wall
+
+    def _broken(self, connection: PoolProxiedConnection) -> bool:
+        driver: Any = connection.driver_connection
+        return self.dialect.name != "sqlite" and bool(driver.is_closed())
+
+    async def _give_back(self, connection: PoolProxiedConnection) -> None:
+        with anyio.CancelScope(shield=True):
+            await greenlet_spawn(connection.close)
+
+
 @contextlib.asynccontextmanager
-async def borrowed(engine: AsyncEngine) -> AsyncIterator[tuple[Any, Dialect]]:
-    """Borrow a driver's connection from the pool of `engine`; a broken one does not go back."""
-    sqlite = engine.dialect.name == "sqlite"
-    fairy = await _checked_out(engine)
-    driver: Any = fairy.driver_connection
-    while not sqlite and driver.is_closed():
-        # The server was restarted in the meantime: of the old connections none will do.
-        fairy.invalidate()
-        fairy = await _checked_out(engine)
-        driver = fairy.driver_connection
+async def borrowed(engine: AsyncEngine) -> AsyncIterator[Any]:
+    """Borrow SQLite's one writer, which everybody else waits for in the meantime."""
+    connection = await engine.raw_connection()
     try:
-        yield driver, engine.dialect
-    except DBAPIError:
-        if not sqlite:
-            fairy.invalidate()
-        raise
+        yield connection.driver_connection
     finally:
-        # Giving back rolls back, for which SQLite's driver has to be awaited; PostgreSQL's has nothing to roll back.
-        if sqlite:
-            with anyio.CancelScope(shield=True):
-                await greenlet_spawn(fairy.close)
-        else:
-            fairy.close()
-
-
-async def _checked_out(engine: AsyncEngine) -> PoolProxiedConnection:
-    pool = engine.sync_engine.pool
-    if isinstance(pool, AsyncAdaptedQueuePool) and pool.checkedin():
-        # One that lies ready needs no greenlet, unless the pool finds it too old and would open another.
-        with contextlib.suppress(MissingGreenlet):
-            return pool.connect()
-    return await engine.raw_connection()
+        with anyio.CancelScope(shield=True):
+            await greenlet_spawn(connection.close)
 
 
 @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ from coop import outbox
 from coop.clock import Clock
 from coop.database import Base, is_sqlite, make_engine
 from coop.mail import Letter
-from coop.prepared import Line, Prepared, borrowed, one_transaction
+from coop.prepared import Drivers, Line, Prepared, borrowed, one_transaction
 from coop.settings import Settings
 
 
@@ -72,6 +72,8 @@ class Units:
         self.writer: AsyncEngine = make_engine(settings.database_url, "writer")
         self.reader: AsyncEngine = make_engine(settings.database_url, "reader")
         self._snapshots = self.reader
+        self._lines: AsyncEngine = make_engine(settings.database_url, "reader")
+        self._drivers = Drivers(self._lines)
         self._sqlite = is_sqlite(settings.database_url)
         if not self._sqlite:
             self._snapshots = self.writer.execution_options(
@@ -106,31 +108,25 @@ class Units:
             yield await self._freeze(session)
 
     @contextlib.asynccontextmanager
-    async def line(self, *, writes: bool = False) -> AsyncIterator[Line]:
+    async def line(self) -> AsyncIterator[Line]:
         """Give a hot path the driver's own connection (`coop.prepared`); like a unit, only the edge opens one."""
-        # Each statement commits by itself on PostgreSQL, and so needs no other connection for writing.
-        alone = writes and self._sqlite
-        async with borrowed(self.writer if alone else self.reader) as (driver, dialect):
-            wall = self.clock.wall()
-            line = Line(driver, dialect, self.settings, wall, wall)
+        wall = self.clock.wall()
+        async with self._drivers.lent(wall) as driver:
+            line = Line(driver, self._drivers.dialect, self.settings, wall, wall)
             if self.clock.movable:
                 found = await _OFFSET.rows(line)
                 ahead = timedelta(seconds=found[0][0] if found else 0)
                 line = replace(line, now=self.clock.business(wall, ahead))
-            if alone:
-                async with one_transaction(driver):
-                    yield line
-            else:
-                yield line
+            yield line
 
     @contextlib.asynccontextmanager
     async def writing(self, line: Line) -> AsyncIterator[Line]:
-        """Give a line that may write: the same one on PostgreSQL, SQLite's one writer elsewhere."""
+        """Give a line that may write: the same one on PostgreSQL, where each statement commits by itself; SQLite's one writer elsewhere."""
         if not self._sqlite:
             yield line
             return
-        async with self.line(writes=True) as writer:
-            yield writer
+        async with borrowed(self.writer) as driver, one_transaction(driver):
+            yield replace(line, driver=driver)
 
     async def advance(self, by: timedelta) -> None:
         """Move business time forward, for the demo and for tests."""
@@ -143,6 +139,8 @@ class Units:
 
     async def close(self) -> None:
         """Give the connections back."""
+        await self._drivers.close()
+        await self._lines.dispose()
         await self.writer.dispose()
         await self.reader.dispose()
 

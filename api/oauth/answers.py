@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 from litestar import Response
 from litestar.exceptions import HTTPException
-from litestar.types import ExceptionHandlersMap, Receive, Scope, Send
+from litestar.types import ExceptionHandlersMap, Send
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -30,27 +30,16 @@ def json(
     )
 
 
-class Bare:
-    """An answer that goes to the server as it is: where networks call all day, the framework's own is felt."""
-
-    __slots__ = ("_body", "_headers", "_status")
-
-    def __init__(self, body: bytes, status: int, headers: Mapping[str, str], media_type: str):
-        """Keep what is sent; `headers` join those that keep caches away."""
-        self._body = body
-        self._status = status
-        self._headers = [
-            (b"content-type", media_type.encode()),
-            (b"content-length", str(len(body)).encode()),
-            *_NEVER_STORED,
-            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
-        ]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        del scope, receive
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+async def bare(body: bytes, status: int, headers: Mapping[str, str], media_type: str, send: Send) -> None:
+    """Send `body` as it is: where networks call all day, the framework's own answer is felt."""
+    lines = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *_NEVER_STORED,
+        *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 _NEVER_STORED = [(name.lower().encode(), value.encode()) for name, value in NEVER_STORED.items()]

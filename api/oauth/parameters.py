@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from litestar.exceptions import HTTPException
+from litestar.types import Receive
 
 from api.dependencies import AnyRequest
 
@@ -36,13 +37,32 @@ def of_query(request: AnyRequest) -> Parameters:
 
 async def of_form(request: AnyRequest) -> Parameters:
     """Return the parameters of a form that was posted."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise Unreadable(f"Send the parameters as {FORM}.")
+    _require_form(request.headers.get("content-type", ""))
     try:
         body = await request.body()
     except HTTPException as error:
         raise Unreadable("The form is too large.") from error
     return read(body)
+
+
+async def received(content_type: str, receive: Receive) -> Parameters:
+    """Return the parameters of a form that the server is still receiving; one that is too large is not read to its end."""
+    _require_form(content_type)
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Unreadable("The form ended too early.")
+        body += message["body"]
+        if len(body) > LARGEST:
+            raise Unreadable("The form is too large.")
+        if not message["more_body"]:
+            return read(body)
+
+
+def _require_form(content_type: str) -> None:
+    if content_type.partition(";")[0].strip().lower() != FORM:
+        raise Unreadable(f"Send the parameters as {FORM}.")
 
 
 def read(raw: bytes) -> Parameters:

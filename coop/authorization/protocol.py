@@ -16,7 +16,7 @@ from coop.authorization.clients import key_of
 from coop.authorization.facts import Facts
 from coop.authorization.server import Proof, ProtocolAnswer, ProtocolRequest, Server, proof_of, refusal
 from coop.authorization.token_endpoints import Introspection, Revocation
-from coop.authorization.token_grants import S256, ClientCredentialsGrant, CodeGrant, RefreshGrant
+from coop.authorization.token_grants import ClientCredentialsGrant, CodeGrant, RefreshGrant
 from coop.errors import Unavailable
 from coop.prepared import Line
 from coop.unit_of_work import Units
@@ -47,16 +47,17 @@ async def answer(units: Units, request: ProtocolRequest, proof: Proof | None = N
 
 
 def _judge(line: Line, request: ProtocolRequest, proof: Proof, facts: Facts) -> Server:
-    server = Server(line.settings, line.wall, request, proof, facts)
-    if request.endpoint == "token":
-        for grant, extensions in _GRANTS:
-            server.register_grant(grant, extensions)
-    else:
+    server = Server(line.settings, line.wall, request, proof, facts, _GRANTS)
+    if request.endpoint != "token":
         server.register_endpoint(Introspection if request.endpoint == "introspection" else Revocation)
     return server
 
 
-_GRANTS = ((CodeGrant, [S256(required=True)]), (RefreshGrant, None), (ClientCredentialsGrant, None))
+_GRANTS: dict[str, type[CodeGrant | RefreshGrant | ClientCredentialsGrant]] = {
+    "authorization_code": CodeGrant,
+    "refresh_token": RefreshGrant,
+    "client_credentials": ClientCredentialsGrant,
+}
 
 
 async def _load(line: Line, request: ProtocolRequest, proof: Proof) -> Facts:

@@ -5,7 +5,7 @@ Nothing here touches the database: `presented` loaded the facts before, `effects
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,7 +17,9 @@ from authlib.oauth2.rfc6749 import (
     InvalidRequestError,
     OAuth2Error,
     OAuth2Request,
+    UnsupportedGrantTypeError,
 )
+from authlib.oauth2.rfc6749.grants import BaseGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from coop.authorization import claims, keys, tokens
@@ -32,12 +34,12 @@ Endpoint = Literal["token", "introspection", "revocation"]
 
 @dataclass(frozen=True, slots=True)
 class ProtocolRequest:
-    """What came in: the endpoint, its path, the form, and the headers under small letters."""
+    """What came in: the endpoint, its path, the form, and the Authorization header."""
 
     endpoint: Endpoint
     path: str
     form: Mapping[str, str]
-    headers: Mapping[str, str]
+    authorization: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Request(OAuth2Request):
     """One request as Authlib reads it; its address is built from the issuer, never from the Host header."""
 
     def __init__(self, settings: Settings, request: ProtocolRequest):
-        super().__init__("POST", settings.url(request.path), headers=request.headers)
+        super().__init__("POST", settings.url(request.path))
         # The edge has refused whatever was given twice.
         self.payload = BasicOAuth2Payload(request.form)
 
@@ -79,9 +81,16 @@ class Server(AuthorizationServer):
     """Authlib's server for the length of one request."""
 
     def __init__(
-        self, settings: Settings, wall: datetime, request: ProtocolRequest, proof: Proof, facts: Facts
+        self,
+        settings: Settings,
+        wall: datetime,
+        request: ProtocolRequest,
+        proof: Proof,
+        facts: Facts,
+        grants: Mapping[str, Callable[[Request, "Server"], BaseGrant]],
     ):
         super().__init__()
+        self.grants = grants
         self.settings = settings
         self.wall = wall
         self.asked = request
@@ -104,6 +113,13 @@ class Server(AuthorizationServer):
         else:
             given = self.create_token_response(self.request)
         return given
+
+    def get_token_grant(self, request: Request) -> BaseGrant:
+        """Return the grant that was asked for, which Authlib would search among registered ones."""
+        asked = self.grants.get(request.payload.grant_type)
+        if asked is None:
+            raise UnsupportedGrantTypeError(request.payload.grant_type)
+        return asked(request, self)
 
     def authenticate_client(
         self, request: Request, methods: list[str], endpoint: str = "token"
@@ -193,7 +209,7 @@ def _answered(
 
 def proof_of(request: ProtocolRequest) -> Proof:
     """Return how the client means to prove itself; more than one way at once is refused."""
-    basic = _basic(request.headers.get("authorization"))
+    basic = _basic(request.authorization)
     client_id, secret = request.form.get("client_id"), request.form.get("client_secret")
     if basic is not None:
         if secret is not None or client_id not in {None, basic[0]}:

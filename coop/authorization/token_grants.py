@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from authlib.oauth2.rfc7636 import CodeChallenge, create_s256_code_challenge
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from coop.authorization import scopes, tokens
 from coop.authorization.effects import EndFamily, Redeem, Repeat, Rotate
@@ -17,6 +17,20 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     """An authorization code becomes tokens, once (RFC 6749, section 4.1.3)."""
 
     server: Server
+
+    def validate_token_request(self) -> None:
+        """Refuse also whoever does not hold the secret behind the challenge (PKCE, RFC 7636), without saying in what they failed.
+
+        Only S256 is understood. Whether a challenge was needed was judged when the code was asked for.
+        """
+        super().validate_token_request()
+        verifier = self.request.form.get("code_verifier")
+        challenge = self.request.authorization_code.code_challenge
+        if challenge is None and verifier is None:
+            return
+        # A verifier without a challenge tells that somebody took the challenge out on the way (RFC 9700, section 4.8.2).
+        if challenge is None or not _answers(verifier or "", challenge):
+            raise InvalidGrantError("The code_verifier does not belong to this code.")
 
     def query_authorization_code(self, code: str, client: KnownClient) -> Family | None:
         """Return the client's own grant while its code is fresh; a code that comes back takes everything down."""
@@ -44,21 +58,6 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
     def delete_authorization_code(self, authorization_code: Family) -> None:
         """Keep the used code's row: only so can its return be recognised."""
-
-
-class S256(CodeChallenge):
-    """PKCE (RFC 7636) by S256 alone; whether a challenge was needed was judged when the code was asked for."""
-
-    def validate_code_verifier(self, grant: CodeGrant, result: object) -> None:
-        """Refuse whoever does not hold the secret behind the challenge, without saying in what they failed."""
-        del result
-        verifier = grant.request.form.get("code_verifier")
-        challenge = grant.request.authorization_code.code_challenge
-        if challenge is None and verifier is None:
-            return
-        # A verifier without a challenge tells that somebody took the challenge out on the way (RFC 9700, section 4.8.2).
-        if challenge is None or not _answers(verifier or "", challenge):
-            raise InvalidGrantError("The code_verifier does not belong to this code.")
 
 
 def _answers(verifier: str, challenge: str) -> bool:
