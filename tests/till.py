@@ -38,6 +38,7 @@ from tests.conftest import Postbox
 from tests.cooperative import found
 from tests.people import register, signed_in
 from tests.sandbox.conftest import Sink, served
+from tests.sandbox.recorder import Recorder, faults_of_events
 
 AT_ONCE = Terms(balance_delay=0, dispute_delay=0, delivery_delays=(60, 120))
 WORKS = "4242424242424242"
@@ -226,10 +227,11 @@ class Till:
 
 @pytest.fixture
 async def sandbox(clock: FixedClock, settings: Settings) -> AsyncIterator[tuple[Sandbox, str]]:
-    """Serve a sandbox; its webhooks go to whatever transport it is given."""
+    """Serve a sandbox, whose webhooks go to whatever transport it is given; the adapter must ask as Stripe has published."""
     made: list[Sandbox] = []
+    recorders: list[Recorder] = []
 
-    def make(url: str) -> Litestar:
+    def make(url: str) -> Recorder:
         app = create_sandbox(
             url=url,
             clock=clock.wall,
@@ -241,10 +243,13 @@ async def sandbox(clock: FixedClock, settings: Settings) -> AsyncIterator[tuple[
         )
         made.append(app.state.sandbox)
         made[0].wall = clock.wall
-        return app
+        recorders.append(Recorder(app))
+        return recorders[0]
 
     async with served(make) as url:
         yield made[0], url
+        assert recorders[0].faults(asked=True) == []
+        assert faults_of_events(made[0]) == []
 
 
 @functools.cache

@@ -1,10 +1,12 @@
 """The sandbox as a Litestar application: mounted at a path of the main one, or on its own."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 from litestar import Litestar, Request, Response, route
 from litestar.enums import MediaType
@@ -13,8 +15,9 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
 from api.sandbox import pages
-from api.sandbox.endpoint import Answer, Asked, answering
+from api.sandbox.endpoint import UNKNOWN, Answer, Asked, answering
 from api.sandbox.forms import MOST_BYTES
+from api.sandbox.problems import StripeProblem
 from api.sandbox.sandbox import Instant, Sandbox, Webhook
 from api.sandbox.terms import Terms
 
@@ -61,12 +64,21 @@ async def answer_api(request: Request[Any, Any, Any], rest: FromPath[str]) -> Re
         account=headers.get("stripe-account", ""),
         content_type=headers.get("content-type", ""),
     )
+    if asked.key in sandbox.keys_in_use:
+        in_use = StripeProblem(
+            f"There is currently another in-progress request using this Idempotency Key '{asked.key}'.",
+            status=409,
+            code="idempotency_key_in_use",
+        )
+        return _json(Answer(409, json.dumps(in_use.body, indent=2).encode()))
     answer = await sandbox.serve(answering(asked))
+    if answer.delay:
+        with sandbox.using(asked.key):
+            await anyio.sleep(answer.delay)
     if answer.lost == "closed":
         return _Lost(b"")
     if answer.lost:
-        lost = b'{"error": {"type": "api_error", "message": "An unknown error occurred."}}'
-        return _json(Answer(500, lost, answer.headers))
+        return _json(Answer(500, json.dumps(UNKNOWN.body).encode(), answer.headers))
     return _json(answer)
 
 

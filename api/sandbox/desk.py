@@ -205,9 +205,9 @@ class Desk:
 
 
 def _wanted(patterns: Iterable[str], name: str) -> bool:
-    """Whether a name meets one of the patterns: itself, `*`, or a family such as `invoice.*`."""
+    """Whether a name meets one of the patterns: itself, `*`, or how it begins, as in `invoice.*` and `/v1/refunds*`."""
     return any(
-        pattern in {"*", "", name} or (pattern.endswith(".*") and name.startswith(pattern[:-1]))
+        pattern in {"", name} or (pattern.endswith("*") and name.startswith(pattern[:-1]))
         for pattern in patterns
     )
 

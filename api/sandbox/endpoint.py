@@ -63,6 +63,8 @@ _ROUTES = [
     for operation in OPERATIONS
 ]
 _ACCOUNTED = ("/v1/balance", "/v1/payouts", "/v1/account")
+UNKNOWN = StripeProblem("An unknown error occurred.", status=500, kind="api_error")
+"""What is said of a failure that is nobody's fault but Stripe's."""
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\.[a-z_0-9]+)?")
 
 
@@ -89,6 +91,8 @@ class Answer:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     lost: str = ""
+    delay: float = 0
+    """Seconds that the answer takes; its idempotency key is in use for as long."""
 
 
 def answering(asked: Asked) -> Callable[[Desk], Answer]:
@@ -97,12 +101,9 @@ def answering(asked: Asked) -> Callable[[Desk], Answer]:
     def work(desk: Desk) -> Answer:
         desk.request = fresh("req", 14)
         began = desk.instant
-        answer = _answer(desk, asked)
+        answer = _turned_away(desk, asked) or _answer(desk, asked)
         if answer.status < 300 or answer.status == 402:  # noqa: PLR2004 - success, or a card that was tried
-            _keep(desk, asked, answer, began)
-            if asked.method != "GET":
-                fault = desk.take_fault(("unanswered", "closed"), asked.path)
-                answer.lost = fault["kind"] if fault else ""
+            answer = _bent(desk, asked, answer, began)
         answer.headers |= {
             "Request-Id": desk.request,
             "Stripe-Version": asked.version or API_VERSION,
@@ -113,6 +114,36 @@ def answering(asked: Asked) -> Callable[[Desk], Answer]:
         return answer
 
     return work
+
+
+def _turned_away(desk: Desk, asked: Asked) -> Answer | None:
+    """Refuse a request before it is looked at, if a fault says so; nothing is kept of it."""
+    fault = desk.take_fault(("failing", "limited"), asked.path)
+    if fault is None:
+        return None
+    if fault["kind"] == "failing":
+        return Answer(500, json.dumps(UNKNOWN.body, indent=2).encode())
+    refused = StripeProblem(
+        "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
+        status=429,
+        code="rate_limit",
+    )
+    return Answer(429, json.dumps(refused.body, indent=2).encode())
+
+
+def _bent(desk: Desk, asked: Asked, answer: Answer, began: float) -> Answer:
+    """Keep an answer under its key, and let an armed fault delay it, lose it or put a 500 in its place."""
+    kinds = ("slow",) if asked.method == "GET" else ("slow", "unanswered", "closed", "broken")
+    fault = desk.take_fault(kinds, asked.path)
+    kind = fault["kind"] if fault else ""
+    if fault and kind == "slow":
+        answer.delay = fault["detail"]
+    elif kind == "broken" and "Idempotent-Replayed" not in answer.headers:
+        answer = Answer(500, json.dumps(UNKNOWN.body, indent=2).encode())
+    elif kind in {"unanswered", "closed"}:
+        answer.lost = kind
+    _keep(desk, asked, answer, began)
+    return answer
 
 
 def _keep(desk: Desk, asked: Asked, answer: Answer, made: float) -> None:

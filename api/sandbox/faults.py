@@ -1,9 +1,15 @@
 """Faults that can be armed: what goes wrong between two honest machines.
 
 Webhooks are `lost`, `repeated` (detail: how many more times), `late` (detail: seconds) or `reordered` (held until the last
-of them is here, then sent last come, first served; detail: the longest they are held). Answers are `unanswered` (applied,
-then 500) or `closed` (applied, then the connection ends without an answer). A charge that nobody attends is
-`declined`.
+of them is here, then sent last come, first served; detail: the longest they are held).
+
+Requests are turned away before anything is done (`failing`: 500, `limited`: 429), or they are applied and their answer
+is late (`slow`; detail: seconds, in which their idempotency key is in use), lost on the way (`unanswered`: a 500 that
+Stripe knows nothing of; `closed`: the connection ends) or itself a 500 (`broken`), which Stripe repeats for as long as
+it remembers the key.
+
+Banks may refuse a charge that nobody attends (`declined`), and send payouts and refunds back (`payout_returned`,
+`refund_returned`).
 """
 
 from dataclasses import dataclass
@@ -16,11 +22,17 @@ KINDS = {
     "repeated": "Webhooks are sent again",
     "late": "Webhooks come late",
     "reordered": "Webhooks come in the opposite order",
+    "failing": "Requests are refused with 500, and nothing is done",
+    "limited": "Requests are refused with 429, and nothing is done",
+    "slow": "Requests are applied, and answered late",
     "unanswered": "Requests are applied, but answered with 500",
     "closed": "Requests are applied, but the connection closes",
+    "broken": "Requests are applied, answered with 500, and so again when repeated",
     "declined": "Renewals are declined by the bank",
+    "payout_returned": "Payouts are sent back by the bank",
+    "refund_returned": "Refunds are sent back by the bank",
 }
-DETAILS = {"repeated": 1.0, "late": 10.0, "reordered": 30.0}
+DETAILS = {"repeated": 1.0, "late": 10.0, "reordered": 30.0, "slow": 5.0}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The sandbox at work: one store, one transaction at a time, and the tasks that run beside requests."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -59,6 +59,8 @@ class Sandbox:
         self.store = Store(path)
         self.limiter: anyio.CapacityLimiter | None = None
         self.wall = SystemClock().wall
+        self.keys_in_use: set[str] = set()
+        """The idempotency keys of requests whose answer is on its way."""
         self._woken: anyio.Event | None = None
         if webhook is not None:
             with self.store.transaction():
@@ -106,6 +108,15 @@ class Sandbox:
         finally:
             if self._woken is not None:
                 self._woken.set()
+
+    @contextmanager
+    def using(self, key: str | None) -> Iterator[None]:
+        """Refuse other requests under this key meanwhile."""
+        self.keys_in_use.update({key} if key else ())
+        try:
+            yield
+        finally:
+            self.keys_in_use.difference_update({key} if key else ())
 
     async def tick(self) -> int:
         """Do what time has made due, and return how much it was; each call ends with nothing left to do."""

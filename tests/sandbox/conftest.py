@@ -19,7 +19,7 @@ import uvicorn
 
 from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
 from coop.clock import FixedClock
-from tests.sandbox import published
+from tests.sandbox.recorder import Recorder, faults_of_events
 
 SECRET = "whsec_test"
 KEY = "sk_test_sandbox123456"
@@ -78,36 +78,6 @@ async def served(make: Callable[[str], Any]) -> AsyncIterator[str]:
             yield url
         finally:
             server.should_exit = True
-
-
-@dataclass
-class Recorder:
-    """Passes requests on to an application, and keeps every answer of its API."""
-
-    app: Any
-    answers: list[tuple[str, str, bytes]] = field(default_factory=list)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-        body = bytearray()
-
-        async def keep(message: Any) -> None:
-            body.extend(message.get("body", b""))
-            await send(message)
-
-        await self.app(scope, receive, keep)
-        if scope["type"] == "http" and scope["path"].startswith("/v1/") and body:
-            self.answers.append((scope["method"], scope["path"], bytes(body)))
-
-    def faults(self) -> list[str]:
-        """Return in what the answers differ from Stripe's published shapes."""
-        return sorted(
-            {
-                f"{method} {path.rstrip('/')}: {fault}"
-                for method, path, body in self.answers
-                for fault in published.faults_of(json.loads(body))
-            }
-        )
 
 
 @dataclass
@@ -215,9 +185,9 @@ async def world(terms: Terms = AT_ONCE, *, socket: bool = True, **more: Any) -> 
             KEY, base_addresses={"api": url}, http_client=http, max_network_retries=0
         )
         yield World(url, made[0], clock, sink, client, browser)
-    # Whatever a test was about: all that the sandbox said had Stripe's published shape.
-    assert recorders[0].faults() == []
-    assert [fault for body in sink.bodies for fault in published.faults_of(json.loads(body))] == []
+        # Whatever a test was about: all that the sandbox took and said had Stripe's published shape.
+        assert recorders[0].faults() == []
+        assert faults_of_events(made[0]) == []
 
 
 @pytest.fixture

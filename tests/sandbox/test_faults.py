@@ -59,7 +59,7 @@ async def test_a_refused_webhook_is_sent_again_with_patience_and_then_given_up(s
 
 async def test_an_endpoint_hears_only_what_it_asked_for(shop: World) -> None:
     made = await shop.stripe.v1.webhook_endpoints.create_async(
-        {"url": "http://sink.test/other", "enabled_events": ["invoice.*", "customer.deleted"]}
+        {"url": "http://sink.test/other", "enabled_events": ["invoice.paid", "customer.deleted"]}
     )
     assert made.secret is not None
     assert made.secret.startswith("whsec_")

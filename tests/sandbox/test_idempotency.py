@@ -64,3 +64,45 @@ async def test_a_lost_answer_was_applied_and_a_retry_learns_it(shop: World, kind
         await shop.stripe.v1.customers.create_async({"name": "a"}, options)
     made = await shop.stripe.v1.customers.create_async({"name": "a"}, options)
     assert [one.id for one in (await shop.stripe.v1.customers.list_async()).data] == [made.id]
+
+
+async def test_a_failure_of_stripes_own_is_repeated_for_as_long_as_the_key_lives(counter: World) -> None:
+    await counter.sandbox.arm(Fault(kind="broken"))
+    key = {"Idempotency-Key": "k"}
+    answers = [await counter.post("/v1/customers", "name=a", **key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [500, 500]
+    assert answers[1].headers["idempotent-replayed"] == "true"
+    assert len((await counter.get("/v1/customers")).json()["data"]) == 1
+    await counter.pass_time(hours=24)
+    assert (await counter.post("/v1/customers", "name=a", **key)).status_code == 200
+
+
+@pytest.mark.parametrize(("kind", "status"), [("failing", 500), ("limited", 429)])
+async def test_a_request_that_was_turned_away_did_nothing_and_may_be_repeated(
+    counter: World, kind: str, status: int
+) -> None:
+    await counter.sandbox.arm(Fault(kind=kind, match="/v1/cust*"))
+    key = {"Idempotency-Key": "k"}
+    assert (await counter.post("/v1/customers", "name=a", **key)).status_code == status
+    assert (await counter.get("/v1/customers")).json()["data"] == []
+    assert (await counter.post("/v1/customers", "name=a", **key)).status_code == 200
+
+
+async def test_reading_can_be_turned_away_too(counter: World) -> None:
+    await counter.sandbox.arm(Fault(kind="limited", match="/v1/balance"))
+    refused = await counter.get("/v1/balance")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit")
+    assert (await counter.get("/v1/balance")).status_code == 200
+
+
+async def test_a_key_is_in_use_until_its_answer_has_come(counter: World) -> None:
+    await counter.sandbox.arm(Fault(kind="slow", detail=0.2))
+    key = {"Idempotency-Key": "k"}
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: counter.post("/v1/customers", "name=a", **key))
+        while not counter.sandbox.keys_in_use:
+            await anyio.lowlevel.checkpoint()
+        busy = await counter.post("/v1/customers", "name=a", **key)
+    assert (busy.status_code, busy.json()["error"]["code"]) == (409, "idempotency_key_in_use")
+    again = await counter.post("/v1/customers", "name=a", **key)
+    assert again.headers["idempotent-replayed"] == "true"

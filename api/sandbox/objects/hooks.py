@@ -1,5 +1,7 @@
 """Events as they can be asked for, and the endpoints that they are sent to."""
 
+import re
+
 from api.sandbox.desk import Desk, fresh
 from api.sandbox.listing import listed
 from api.sandbox.operations import EXPAND, Operation, retrieve
@@ -7,9 +9,17 @@ from api.sandbox.parameters import Shape, address, flag, merged, metadata, need,
 from api.sandbox.problems import Doc, StripeProblem
 from api.sandbox.terms import API_VERSION
 
+
+def _event(raw: str, param: str) -> str:
+    """Return the name of an event, or `*` for all: families such as `invoice.*` are no names."""
+    if not re.fullmatch(r"\*|[a-z0-9_]+(\.[a-z0-9_]+)+", raw):
+        raise StripeProblem(f"Invalid {param}: must be the name of an event, or *", param=param)
+    return raw
+
+
 _FIELDS: dict[str, Shape] = EXPAND | {
     "description": text,
-    "enabled_events": [text],
+    "enabled_events": [_event],
     "metadata": metadata,
     "url": address,
 }
