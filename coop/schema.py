@@ -18,6 +18,7 @@ import coop.authorization.notices
 import coop.authorization.tokens
 import coop.billing.checkout
 import coop.billing.disputes
+import coop.billing.household_dues
 import coop.billing.importing.held
 import coop.billing.instalments
 import coop.billing.offline.transactions
@@ -46,6 +47,7 @@ import coop.ledger.entries
 import coop.ledger.references
 import coop.ledger.sealer
 import coop.mail
+import coop.membership.households
 import coop.membership.renewal
 import coop.membership.terms
 import coop.networks.admins

@@ -28,6 +28,7 @@ LABELS = {
     "notice_days": marked("Days of notice"),
     "withdrawal_days": marked("Days in which a year can be given back"),
     "instalments": marked("Instalments of a year (0: none)"),
+    "household": marked("Most people in a household (0: no households)"),
     "order": marked("Order of the queue"),
     "reservation_hours": marked("Hours for which the pool's part is held"),
     "offer_days": marked("Days for which an offered place waits"),

@@ -81,6 +81,7 @@ HOLDINGS = (
             "disputes",
             "subscriptions",
             "instalment_plans",
+            "household_years",
             "operations",
             "stripe_events",
             "gifts",
@@ -101,6 +102,13 @@ HOLDINGS = (
             "What the bank says is forgotten 400 days after it was matched; day and amount stay with the payment."
         ),
         tables=("transfers", "bank_transactions"),
+    ),
+    Holding(
+        what=marked("Which household you are in, if any, and who pays there"),
+        why=marked("So that one of you can pay for all."),
+        who=marked("The people of the household: your handle. No network."),
+        until=marked("Until you leave it."),
+        tables=("households", "household_members", "household_invitations"),
     ),
     Holding(
         what=marked("That you asked for a place, when, and where you stand in the queue"),

@@ -192,7 +192,9 @@ async def came_back(
 
 
 def _start(visit: Checkout) -> str:
-    path = {"dues": "/join", "sponsor": "/sponsor", "gift": "/gifts"}[visit.purpose]
+    path = {"dues": "/join", "household": "/account/household", "sponsor": "/sponsor", "gift": "/gifts"}[
+        visit.purpose
+    ]
     return f"{path}?next={quote(visit.next_path, safe='')}" if visit.purpose == "dues" else path
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
-from coop.billing import booking, disputes, instalments, operations, subscriptions
+from coop.billing import booking, disputes, household_dues, instalments, operations, subscriptions
 from coop.billing.gateway import (
     CheckoutState,
     Gateway,
@@ -45,7 +45,7 @@ LONGEST_BANK = timedelta(days=30)
 """No delayed payment (a direct debit) stays undecided longer."""
 _LIVE = "state IN ('intended', 'open')"
 
-Purpose = Literal["dues", "sponsor", "gift"]
+Purpose = Literal["dues", "household", "sponsor", "gift"]
 
 
 class AmountTooSmall(Invalid):
@@ -78,7 +78,7 @@ class Checkout(Base):
     __tablename__ = "checkouts"
     __table_args__ = (
         CheckConstraint("amount > 0", name="positive"),
-        CheckConstraint("purpose IN ('dues', 'sponsor', 'gift')", name="purpose"),
+        CheckConstraint("purpose IN ('dues', 'household', 'sponsor', 'gift')", name="purpose"),
         CheckConstraint("state IN ('intended', 'open', 'paid', 'expired')", name="state"),
         CheckConstraint("instalments = 0 OR amount % instalments = 0", name="instalments"),
         Index(
@@ -122,6 +122,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
     account_id: UUID
     amount: Money
+    """For a household: of each year."""
     purpose: Purpose = "dues"
     automatic: bool = False
     """Dues renew each year, a gift to the pool each month."""
@@ -247,7 +248,7 @@ async def _complete(
 ) -> bool:
     if payment.amount != checkout.first_charge:
         raise GatewayRefused("What was paid is not what was asked for.")
-    if checkout.purpose == "sponsor" or checkout.amount != checkout.price:
+    if checkout.purpose in {"sponsor", "household"} or checkout.amount != checkout.price:
         # The queue before any row of ours, as in `_expire`, so that the two never wait for each other.
         await places.lock(work)
     if not await changed(
@@ -259,6 +260,10 @@ async def _complete(
     ):
         return False
     dues = await places.dues_of(work, checkout.policy_version)
+    if checkout.purpose == "household":
+        return await household_dues.book(
+            work, payment, payer_id=checkout.account_id, checkout_id=checkout.id, dues=dues
+        )
     if checkout.instalments and state.subscription is not None:
         return await instalments.begin(
             work,
@@ -294,6 +299,8 @@ async def _expire(work: UnitOfWork, checkout_id: UUID) -> bool:
     checkout = await work.session.get_one(Checkout, checkout_id, populate_existing=True)
     if checkout.place_id is not None:
         await queue.let_go(work, checkout.place_id)
+    if checkout.purpose == "household":
+        await household_dues.let_go(work, checkout.id)
     return True
 
 
@@ -325,6 +332,15 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
             return None
     elif wish.purpose == "gift":
         amount = price
+    people: list[UUID] = []
+    if wish.purpose == "household":
+        await disputes.none_open(work, wish.account_id)
+        # Before any row of ours, as everywhere.
+        await places.lock(work)
+        people = await household_dues.payable(work, wish.account_id)
+        if not people:
+            raise household_dues.NobodyToPayFor
+        amount, price = len(people) * wish.amount, len(people) * price
     checkout = Checkout(
         key=key,
         account_id=wish.account_id,
@@ -332,7 +348,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
         amount=amount,
         price=price,
         policy_version=place.policy_version if place and place.policy_version else dues.id,
-        automatic=wish.automatic and wish.purpose != "gift",
+        automatic=wish.automatic and wish.purpose in {"dues", "sponsor"},
         instalments=dues.document.instalments if wish.instalments else 0,
         next_path=wish.next_path,
         begun_at=work.now,
@@ -344,6 +360,9 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
             work.session.add(checkout)
     except IntegrityError as error:
         raise PaymentUnderWay from error
+    if people:
+        await household_dues.intend(work, people, checkout_id=checkout.id, each=wish.amount, dues=dues)
+        await work.session.flush()
     return checkout
 
 
@@ -405,6 +424,7 @@ async def _order(work: UnitOfWork, checkout: Checkout) -> Order:
     settings = work.settings
     what = {
         "dues": f"A year of membership, {settings.name}",
+        "household": f"A year of membership for each of a household, {settings.name}",
         "sponsor": f"For the solidarity pool of {settings.name}",
         "gift": f"A year of membership as a gift, {settings.name}",
     }

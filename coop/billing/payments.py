@@ -32,7 +32,7 @@ class Payment(Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount > 0", name="positive"),
-        CheckConstraint("purpose IN ('dues', 'instalment', 'sponsor', 'gift')", name="purpose"),
+        CheckConstraint("purpose IN ('dues', 'household', 'instalment', 'sponsor', 'gift')", name="purpose"),
         # We never give back more than was paid. A bank may dispute what was refunded, and that must be booked.
         CheckConstraint("refunded BETWEEN 0 AND amount AND disputed BETWEEN 0 AND amount", name="bounded"),
         CheckConstraint("(settlement IS NULL) = (fee IS NULL)", name="settled"),
@@ -176,7 +176,7 @@ async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: s
         f"For:      {what}",
         f"Date:     {payment.received_at.astimezone(work.settings.zone):%Y-%m-%d}",
     ]
-    if payment.purpose in {"dues", "instalment"}:
+    if payment.purpose in {"dues", "household", "instalment"}:
         lines.append(f"Dues:     {currency.plain(payment.own_part)} {code}")
         if payment.surplus:
             lines.append(f"To the solidarity pool: {currency.plain(payment.surplus)} {code}")

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import ledger
-from coop.billing import instalment_endings, instalments, operations, refunds, subscriptions
+from coop.billing import household_dues, instalment_endings, instalments, operations, refunds, subscriptions
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.instalments import InstalmentPlan
 from coop.billing.payments import Payment
@@ -49,6 +49,27 @@ class Choice:
     """What each further instalment of the running year will charge; empty when there is none."""
     ends_if_stopped: datetime | None = None
     """When the year ends if its instalments are stopped now."""
+    paid_by_another: bool = False
+    """What was paid goes back to somebody else of the household, and how much is theirs to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a payment paid of a year: all of it, or one year of several in a household."""
+
+    payment: Payment
+    amount: Money
+    own_part: Money
+
+    @property
+    def surplus(self) -> Money:
+        """What went to the pool beyond the price."""
+        return self.amount - self.own_part
+
+
+def whole(payment: Payment) -> Part:
+    """Return a payment as the whole of what paid for one year."""
+    return Part(payment, payment.amount, payment.own_part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +77,7 @@ class Funding:
     """What paid for a term, and since when it can be given back; empty once it cannot."""
 
     since: datetime | None
-    payments: tuple[Payment, ...] = ()
+    parts: tuple[Part, ...] = ()
     plan: InstalmentPlan | None = None
 
     @property
@@ -64,12 +85,12 @@ class Funding:
         """What of the dues its member pays, or owes by instalments."""
         if self.plan is not None:
             return self.plan.due
-        return sum((payment.own_part for payment in self.payments), ZERO)
+        return sum((part.own_part for part in self.parts), ZERO)
 
     @property
     def refundable(self) -> Money:
-        """What of it has not gone back yet."""
-        return sum((payment.amount - payment.refunded for payment in self.payments), ZERO)
+        """What goes back with it."""
+        return sum((part.amount for part in self.parts), ZERO)
 
 
 async def choice(work: UnitOfWork, account_id: UUID) -> Choice:
@@ -88,7 +109,9 @@ async def choice(work: UnitOfWork, account_id: UUID) -> Choice:
         return Choice(term, None, ZERO, renews, charges, ends)
     dues = await places.dues_of(work, term.policy_version)
     until = funding.since + timedelta(days=dues.document.withdrawal_days)
-    return Choice(term, until if until > work.now else None, funding.refundable, renews, charges, ends)
+    by_another = any(part.payment.account_id != account_id for part in funding.parts)
+    refund = ZERO if by_another else funding.refundable
+    return Choice(term, until if until > work.now else None, refund, renews, charges, ends, by_another)
 
 
 async def withdraw(units: Units, gateway: Gateway, *, account_id: UUID, key: str) -> str:
@@ -100,11 +123,11 @@ async def withdraw(units: Units, gateway: Gateway, *, account_id: UUID, key: str
             if answer is not None:
                 return answer
             await places.lock(work)
-            refund_ids = await _give_back(work, account_id)
+            refund_ids = await give_back(work, account_id)
             stopped = await subscriptions.wish(work, account_id, "stop_now")
             await queue.give(work)
             await operations.answer(work, key, done)
-        await _tell(units, gateway, stopped, refund_ids)
+        await tell(units, gateway, stopped, refund_ids)
     return done
 
 
@@ -142,11 +165,12 @@ async def stop(units: Units, gateway: Gateway, *, account_id: UUID, key: str) ->
                     key,
                 )
             await operations.answer(work, key, done)
-        await _tell(units, gateway, stopped, [])
+        await tell(units, gateway, stopped, [])
     return done
 
 
-async def _tell(units: Units, gateway: Gateway, stopped: list[str], refund_ids: list[UUID]) -> None:
+async def tell(units: Units, gateway: Gateway, stopped: list[str], refund_ids: list[UUID]) -> None:
+    """Tell the processor what was written down: subscriptions that end, refunds to send."""
     try:
         for subscription in stopped:
             await subscriptions.carry_out(units, gateway, subscription)
@@ -157,7 +181,11 @@ async def _tell(units: Units, gateway: Gateway, stopped: list[str], refund_ids: 
         return
 
 
-async def _give_back(work: UnitOfWork, account_id: UUID) -> list[UUID]:
+async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = False) -> list[UUID]:
+    """End the running year and book what becomes of its dues; return the refunds to send.
+
+    `by_payer` tells that whoever paid for the year in a household gives it back, rather than its member.
+    """
     chosen = await choice(work, account_id)
     term = chosen.term
     if term is None or chosen.withdraw_until is None:
@@ -176,10 +204,10 @@ async def _give_back(work: UnitOfWork, account_id: UUID) -> list[UUID]:
         ledger.credit(POOL, term.price - funding.own_part),
     ]
     refund_ids = []
-    for payment in funding.payments:
-        postings.append(ledger.credit(MEMBER_CREDIT, payment.amount))
-        refund_ids.append((await refunds.intend(work, payment, payment.amount, reason="withdrawn")).id)
-    surplus = sum((payment.surplus for payment in funding.payments), ZERO)
+    for part in funding.parts:
+        postings.append(ledger.credit(MEMBER_CREDIT, part.amount))
+        refund_ids.append((await refunds.intend(work, part.payment, part.amount, reason="withdrawn")).id)
+    surplus = sum((part.surplus for part in funding.parts), ZERO)
     postings += await _surplus_back(work, surplus)
     if funding.plan is not None:
         # What will not be charged is due no more; what the reserve bore after a default comes back to it.
@@ -197,12 +225,19 @@ async def _give_back(work: UnitOfWork, account_id: UUID) -> list[UUID]:
     )
     amount = f"{work.settings.money.plain(chosen.refund)} {work.settings.currency.upper()}"
     back = f" {amount} is on its way back to your card." if chosen.refund else ""
+    if chosen.paid_by_another:
+        back = " What was paid for the year is on its way back to whoever paid."
+    received = f"{work.now.astimezone(work.settings.zone):%Y-%m-%d at %H:%M:%S %Z}"
+    said = (
+        f"Whoever paid for your year gave it back on {received}."
+        if by_payer
+        else f"We received your withdrawal on {received}."
+    )
     await _acknowledge(
         work,
         account_id,
-        "You have withdrawn",
-        f"We received your withdrawal on {work.now.astimezone(work.settings.zone):%Y-%m-%d at %H:%M:%S %Z}. "
-        f"Your membership has ended.{back}",
+        "Your year has ended" if by_payer else "You have withdrawn",
+        f"{said} Your membership has ended.{back}",
         str(term.id),
     )
     return refund_ids
@@ -225,16 +260,23 @@ async def _funding(work: UnitOfWork, term: Term) -> Funding:
     """
     payment = await work.session.scalar(select(Payment).where(Payment.term_id == term.id))
     if payment is not None:
-        return Funding(None if payment.refunded or payment.disputed else payment.received_at, (payment,))
+        since = None if payment.refunded or payment.disputed else payment.received_at
+        return Funding(since, (whole(payment),))
+    shared = await household_dues.of_term(work, term.id)
+    if shared is not None:
+        year, payment = shared
+        # Its other years may have been given back before; a dispute is about the whole payment.
+        since = None if payment.disputed else payment.received_at
+        return Funding(since, (Part(payment, year.amount, year.own_part),))
     plan = await instalments.of_term(work, term.id)
     if plan is not None:
         paid = await instalments.paid_by(work, plan)
         touched = any(payment.refunded or payment.disputed for payment in paid)
-        return Funding(None if touched else plan.begun_at, tuple(paid), plan)
+        return Funding(None if touched else plan.begun_at, tuple(whole(payment) for payment in paid), plan)
     place = await work.session.scalar(select(Place).where(Place.term_id == term.id))
     if place is not None:
         credited = None if place.payment_id is None else await work.session.get(Payment, place.payment_id)
-        return Funding(place.due_at, () if credited is None else (credited,))
+        return Funding(place.due_at, () if credited is None else (whole(credited),))
     gift = await work.session.scalar(select(Gift).where(Gift.term_id == term.id))
     return Funding(None if gift is None else gift.claimed_at)
 

@@ -60,6 +60,8 @@ class Dues(Policy, frozen=True, tag="dues", omit_defaults=True):
     """How long a new year can be given back for the whole amount."""
     instalments: Literal[0, 2, 3, 4, 6, 12] = 0
     """Into how many charges a year may be divided: 12 are monthly, 4 quarterly; 0 offers none."""
+    household: Annotated[int, Meta(ge=0, le=20)] = 0
+    """How many people one of them may pay for at once, who have a vote each; 0 provides for no households."""
 
     def __post_init__(self) -> None:
         """Refuse presets in disorder, and a minimum above the price."""

@@ -34,6 +34,8 @@ class Reservation(Base):
     made_at: Mapped[datetime]
     state: Mapped[str] = mapped_column(String(10), default="held")
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
+    first_places: Mapped[int] = mapped_column(default=0)
+    """How many first years of a household it is for; a place of one person counts itself."""
 
 
 async def free(work: UnitOfWork) -> Money:
@@ -41,7 +43,9 @@ async def free(work: UnitOfWork) -> Money:
     return await ledger.balance(work, POOL)
 
 
-async def reserve(work: UnitOfWork, amount: Money, *, key: str, person: UUID | None = None) -> None:
+async def reserve(
+    work: UnitOfWork, amount: Money, *, key: str, person: UUID | None = None, first_places: int = 0
+) -> None:
     """Keep `amount` of the pool under `key`, or raise `PoolEmpty`; repeating a key is an error of the caller.
 
     The pool's balance row is taken by a guarded UPDATE, which also holds it until commit, so that two reservations
@@ -50,7 +54,14 @@ async def reserve(work: UnitOfWork, amount: Money, *, key: str, person: UUID | N
     if not await ledger.take(work, POOL, amount):
         raise PoolEmpty
     await insert_once(
-        work.session, Reservation, key=key, amount=amount, made_at=work.now, state="held", ended_at=None
+        work.session,
+        Reservation,
+        key=key,
+        amount=amount,
+        made_at=work.now,
+        state="held",
+        ended_at=None,
+        first_places=first_places,
     )
     await ledger.post(
         work,

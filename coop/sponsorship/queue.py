@@ -23,7 +23,7 @@ from coop.policies import Dues, Pool
 from coop.sponsorship import letters, limits, places, pool
 from coop.sponsorship.limits import AlreadyMember
 from coop.sponsorship.places import Place
-from coop.sponsorship.pool import PoolEmpty
+from coop.sponsorship.pool import PoolEmpty, Reservation
 from coop.unit_of_work import UnitOfWork, Units
 
 BATCH = 50
@@ -232,7 +232,10 @@ async def first_places_this_month(work: UnitOfWork) -> int:
     given = select(func.count()).where(
         Place.first.is_(True), Place.awarded_at >= start, Place.state != "closed"
     )
-    return await work.session.scalar(given) or 0
+    together = select(func.sum(Reservation.first_places)).where(
+        Reservation.made_at >= start, Reservation.state != "released"
+    )
+    return (await work.session.scalar(given) or 0) + int(await work.session.scalar(together) or 0)
 
 
 async def _lapse(work: UnitOfWork, place: Place) -> bool:

@@ -41,6 +41,7 @@ MEMBERS = [
     "/account/record",
     "/account/transfer",
     "/sponsor/transfer",
+    "/account/household",
     "/join",
     "/place",
     "/gifts",

@@ -40,6 +40,7 @@ def documents() -> tuple[Document, ...]:
             notice_days=(30, 7),
             withdrawal_days=14,
             instalments=12,
+            household=6,
         ),
         Pool(
             order="first_asked_first_served",
