@@ -14,7 +14,7 @@ from coop import policies
 from coop.billing.desk.waiting import MAY_LOOK
 from coop.governance import roll
 from coop.identity import accounts, recovery
-from coop.membership import standing, terms
+from coop.membership import organisations, standing, terms
 from coop.membership.standing import Standing
 from coop.money import Money
 from coop.networks import admins, aliases, links
@@ -54,11 +54,13 @@ async def account(
         administers = await admins.networks_of(work, signed_in.account_id)
         held = await roles.held(work, signed_in.account_id)
         locked_out = await recovery.lacking(work, known)
+        organisation = await organisations.of(work, signed_in.account_id)
         now = work.now
     return page(
         "account/home.html",
         request,
         email=known.email,
+        organisation=organisation,
         standing=stands,
         year=term,
         price=Money(dues.document.price),

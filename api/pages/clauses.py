@@ -28,6 +28,7 @@ LABELS = {
     "notice_days": marked("Days of notice"),
     "withdrawal_days": marked("Days in which a year can be given back"),
     "instalments": marked("Instalments of a year (0: none)"),
+    "organisation": marked("Least payment of an organisation (0: no organisations)"),
     "household": marked("Most people in a household (0: no households)"),
     "order": marked("Order of the queue"),
     "reservation_hours": marked("Hours for which the pool's part is held"),
@@ -81,7 +82,7 @@ WORDS = {
 }
 """How values that are words are read."""
 
-AMOUNTS = frozenset({"price", "suggested", "minimum_card", "card_fee_fixed"})
+AMOUNTS = frozenset({"price", "suggested", "minimum_card", "card_fee_fixed", "organisation"})
 SHARES = frozenset(
     "networks operations reserve card_fee pool_funded_cap quorum_share charter_quorum_share max_growth".split()
 )

@@ -111,6 +111,13 @@ HOLDINGS = (
         tables=("households", "household_members", "household_invitations"),
     ),
     Holding(
+        what=marked("Which organisation your account stands for, if it stands for one"),
+        why=marked("Because organisations pay more and have no vote."),
+        who=marked("You and the treasurer. No network."),
+        until=marked("Until you erase the account."),
+        tables=("organisations",),
+    ),
+    Holding(
         what=marked("That you asked for a place, when, and where you stand in the queue"),
         why=marked(
             "To give places in the order in which they were asked for. There is no reason or proof to hold."

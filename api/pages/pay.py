@@ -27,7 +27,8 @@ from coop.billing.offline import transfers
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.governance import motions
-from coop.membership import standing, terms
+from coop.membership import organisations, standing, terms
+from coop.membership.organisations import Organisation
 from coop.membership.standing import Standing
 from coop.money import ZERO, Money, apportion
 from coop.policies import Dues, Shares, Version
@@ -79,6 +80,8 @@ class Offer:
     shares: Version[Shares]
     standing: Standing
     place: Place | None
+    organisation: Organisation | None
+    """What the account stands for, if not for a person."""
     payable: bool
     """This account may pay for a year today."""
     ends: datetime | None
@@ -259,6 +262,7 @@ async def _offer(work: UnitOfWork, account_id: UUID) -> Offer:
         shares=await policies.in_force(work, Shares),
         standing=await standing.of(work, account_id),
         place=await places.open_place(work, account_id),
+        organisation=await organisations.of(work, account_id),
         payable=payable,
         ends=None if latest is None else latest.ends,
     )
@@ -299,7 +303,10 @@ async def _ask(
     )
     split = apportion(price, {part: getattr(offer.shares.document, part) for part in PARTS})
     suggested = [amount for amount in presets if amount >= Money(offer.dues.document.minimum_card)]
-    value = given.amount or plain(kept or price)
+    if offer.organisation is not None:
+        least = max(Money(offer.dues.document.organisation), price)
+        suggested = [least, 2 * least, 4 * least]
+    value = given.amount or plain(kept or (price if offer.organisation is None else suggested[0]))
     return page(
         "join/pay.html",
         request,
@@ -313,6 +320,7 @@ async def _ask(
         value=value if value in {plain(amount) for amount in suggested} | {"0", "other"} else "other",
         other=given.other or ("" if value in {plain(a) for a in suggested} | {"0", "other"} else value),
         least=Money(offer.dues.document.minimum_card),
+        organisations=bool(offer.dues.document.organisation),
         parts=[(name, split[part]) for part, name in PARTS.items()],
         division=_division(offer),
         renewal=given.renewal,

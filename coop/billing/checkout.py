@@ -29,6 +29,7 @@ from coop.billing.offline import transfers
 from coop.database import Base, changed
 from coop.errors import Invalid, NotAllowed, Refused
 from coop.identity.accounts import Account
+from coop.membership import organisations
 from coop.money import Money
 from coop.policies import Dues, Pool
 from coop.sponsorship import limits, places, queue
@@ -320,6 +321,8 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     expires_at = work.now + timedelta(hours=hours)
     place: Place | None = None
     amount = wish.amount
+    if await organisations.of(work, wish.account_id) is not None:
+        await _as_organisation(work, wish)
     if wish.instalments:
         await instalments.may_begin(work, account)
         amount = _rounded(wish, dues.document)
@@ -379,6 +382,20 @@ async def _allowed(work: UnitOfWork, wish: Wish, account: Account, dues: Dues) -
     monthly = wish.automatic and wish.purpose == "sponsor"
     if monthly and await subscriptions.renewing(work, wish.account_id, purpose="sponsor"):
         raise AlreadyMonthly
+
+
+async def _as_organisation(work: UnitOfWork, wish: Wish) -> None:
+    """Refuse an organisation what is below its least dues, and what is for persons."""
+    if wish.purpose == "household":
+        raise organisations.ForPersons
+    if wish.purpose != "dues":
+        return
+    least = max(await organisations.least(work), Money((await policies.in_force(work, Dues)).document.price))
+    if wish.amount < least:
+        plain = f"{work.settings.money.plain(least)} {work.settings.currency.upper()}"
+        raise AmountTooSmall(f"The least that an organisation pays for a year is {plain}.", field="amount")
+    if wish.automatic:
+        raise Invalid("An organisation chooses its amount anew each year.", field="renewal")
 
 
 def _rounded(wish: Wish, dues: Dues) -> Money:

@@ -17,6 +17,7 @@ from coop.database import Base, changed, insert_once
 from coop.identity.accounts import Account
 from coop.ledger import BANK, CASH, FEES, STRIPE, STRIPE_PENDING, LedgerAccount
 from coop.mail import Letter
+from coop.membership import organisations
 from coop.money import ZERO, Money
 from coop.unit_of_work import UnitOfWork, new_id
 
@@ -170,12 +171,15 @@ async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: s
     if account.email is None:
         return
     currency, code = work.settings.money, work.settings.currency.upper()
+    organisation = await organisations.of(work, account.id)
     lines = [
         f"{work.settings.name} received {currency.plain(payment.amount)} {code} from you. Thank you.",
         "",
         f"For:      {what}",
         f"Date:     {payment.received_at.astimezone(work.settings.zone):%Y-%m-%d}",
     ]
+    if organisation is not None:
+        lines.append(f"From:     {organisation.name}")
     if payment.purpose in {"dues", "household", "instalment"}:
         lines.append(f"Dues:     {currency.plain(payment.own_part)} {code}")
         if payment.surplus:

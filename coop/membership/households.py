@@ -20,6 +20,7 @@ from coop import policies
 from coop.database import Base, changed
 from coop.errors import NotAllowed, NotFound, Refused, Unavailable
 from coop.identity.accounts import Account
+from coop.membership import organisations
 from coop.policies import Dues
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, new_id
@@ -158,6 +159,7 @@ async def invite(work: UnitOfWork, account_id: UUID) -> HouseholdInvitation:
     allowed = await most(work)
     if not allowed:
         raise NoHouseholds
+    await organisations.require_person(work, account_id)
     household = await _paid_by(work, account_id)
     waiting = await work.session.scalar(
         select(func.count())
@@ -220,6 +222,7 @@ async def find(work: UnitOfWork, secret: str) -> tuple[HouseholdInvitation, Acco
 async def accept(work: UnitOfWork, account_id: UUID, secret: str) -> None:
     """Join the household behind a link by one's own word; a link works once, whoever comes first."""
     invitation, _ = await find(work, secret)
+    await organisations.require_person(work, account_id)
     if await of(work, account_id) is not None:
         raise InAnotherHousehold
     # The household before its invitations, always, so that two units never wait for each other.

@@ -62,6 +62,8 @@ class Dues(Policy, frozen=True, tag="dues", omit_defaults=True):
     """Into how many charges a year may be divided: 12 are monthly, 4 quarterly; 0 offers none."""
     household: Annotated[int, Meta(ge=0, le=20)] = 0
     """How many people one of them may pay for at once, who have a vote each; 0 provides for no households."""
+    organisation: Amount = 0
+    """The least that an organisation pays for a year, which has no vote; 0 provides for no organisations."""
 
     def __post_init__(self) -> None:
         """Refuse presets in disorder, and a minimum above the price."""
@@ -71,6 +73,8 @@ class Dues(Policy, frozen=True, tag="dues", omit_defaults=True):
             raise BadPolicy("The least card payment cannot exceed the price.", field="minimum_card")
         if list(self.notice_days) != sorted(set(self.notice_days), reverse=True):
             raise BadPolicy("Notices must come nearer to the end, without repetition.", field="notice_days")
+        if 0 < self.organisation < self.price:
+            raise BadPolicy("Organisations pay the price at least.", field="organisation")
 
     def instalment(self, amount: int) -> int:
         """Return what one instalment of `amount` is, rounded up; 0 if it cannot be paid so, also when a card is not charged so little."""

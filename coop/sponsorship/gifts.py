@@ -19,7 +19,7 @@ from coop.database import Base, changed
 from coop.errors import NotFound, Refused, Unavailable
 from coop.identity.accounts import Account
 from coop.ledger import DEFERRED_DUES, GIFTS_OUTSTANDING
-from coop.membership import terms
+from coop.membership import organisations, terms
 from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Version
@@ -174,6 +174,7 @@ async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term | None:
     """
     await places.lock(work)
     gift = await find(work, secret)
+    await organisations.require_person(work, account_id)
     try:
         await limits.may_renew(work, account_id)
     except AlreadyMember:

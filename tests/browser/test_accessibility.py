@@ -42,6 +42,7 @@ MEMBERS = [
     "/account/transfer",
     "/sponsor/transfer",
     "/account/household",
+    "/join/organisation",
     "/join",
     "/place",
     "/gifts",

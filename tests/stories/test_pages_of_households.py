@@ -18,9 +18,7 @@ async def test_a_household_is_made_joined_and_paid_for_on_its_pages(till: Till) 
         assert (await page.post(link[1], data={})).status_code == 409
     async with till.visitor(ada) as page:
         form = (await page.get("/account/household/pay")).text
-        back = await come_back(
-            till, ada, page, await choose(page, "/account/household/pay", amount="40.00")
-        )
+        back = await come_back(till, ada, page, await choose(page, "/account/household/pay", amount="40.00"))
         mine = (await page.get("/account/household")).text
     async with till.visitor(bob) as page:
         theirs = (await page.get("/account/household")).text
@@ -52,7 +50,9 @@ async def test_the_payer_withdraws_for_one_from_the_page(till: Till) -> None:
         text = (await page.get("/account/household")).text
         (key, year) = [
             (hit[2], hit[1])
-            for hit in re.finditer(r'name="id" value="([^"]+)">\s*<input type="hidden" name="key" value="([^"]+)"', text)
+            for hit in re.finditer(
+                r'name="id" value="([^"]+)">\s*<input type="hidden" name="key" value="([^"]+)"', text
+            )
         ][1]
         done = await page.post("/account/household/withdraw", data={"key": key, "id": year})
         seen = await page.get(done.headers["location"])

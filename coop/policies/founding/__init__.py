@@ -41,6 +41,7 @@ def documents() -> tuple[Document, ...]:
             withdrawal_days=14,
             instalments=12,
             household=6,
+            organisation=10_000,
         ),
         Pool(
             order="first_asked_first_served",
