@@ -18,6 +18,7 @@ from coop.authorization import consents
 from coop.billing.offline import transactions, transfers
 from coop.clock import FixedClock
 from coop.identity import accounts
+from coop.identity.accounts import Account
 from coop.mail import Letter, Mailbox
 from coop.money import Money
 from coop.networks import aliases, links, networks
@@ -26,6 +27,7 @@ from coop.sponsorship import gifts
 from coop.unit_of_work import Units
 from tests import cooperative, people
 from tests.ledger.trade import three_months
+from tests.membership.test_households import accept, invitation
 from tests.pages import console, desk
 
 AXE = (Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
@@ -200,6 +202,34 @@ async def test_pages_ask_nobody_else_for_anything(tab: Page, origin: str) -> Non
     assert said == []
 
 
+async def signed_in(context: BrowserContext, origin: str, units: Units, account: Account) -> Page:
+    """Return a tab in which `account` is signed in."""
+    async with httpx.AsyncClient() as client:
+        await people.signed_in(client, units, account)
+        cookies = [{"name": name, "value": value, "url": origin} for name, value in client.cookies.items()]
+    await context.add_cookies(cookies)  # type: ignore[arg-type]  # plain dicts are SetCookieParam
+    return await context.new_page()
+
+
+async def test_no_page_of_a_household_has_a_fault_that_axe_can_find(
+    context: BrowserContext, origin: str, units: Units
+) -> None:
+    ada, bob = (
+        await people.register(units, "ada", email="ada@example.org"),
+        await people.register(units, "bob"),
+    )
+    await accept(units, bob, await invitation(units, ada))
+    link = f"/household/{await invitation(units, ada)}"
+    tab = await signed_in(context, origin, units, ada)
+    found = []
+    for path in ("/account/household", "/account/household/pay", link):
+        await tab.goto(origin + path)
+        await tab.wait_for_selector("h1")
+        found += [f"{path} {fault}" for fault in await faults(tab)]
+
+    assert not found, "\n".join(found)
+
+
 async def test_no_page_of_a_member_has_a_fault_that_axe_can_find(
     context: BrowserContext, origin: str, units: Units
 ) -> None:
@@ -213,11 +243,7 @@ async def test_no_page_of_a_member_has_a_fault_that_axe_can_find(
         )
         await transfers.announce(work, account.id, Money(2500))
     link = f"/gift/{gifts.code(units.settings, waiting.id)}"
-    async with httpx.AsyncClient() as client:
-        await people.signed_in(client, units, account)
-        cookies = [{"name": name, "value": value, "url": origin} for name, value in client.cookies.items()]
-    await context.add_cookies(cookies)  # type: ignore[arg-type]  # plain dicts are SetCookieParam
-    tab = await context.new_page()
+    tab = await signed_in(context, origin, units, account)
     found = []
     for path in (*MEMBERS, f"/gifts/{waiting.id}/card", f"/gifts/{waiting.id}/back", link):
         await tab.goto(origin + path)
