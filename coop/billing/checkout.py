@@ -321,8 +321,6 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     expires_at = work.now + timedelta(hours=hours)
     place: Place | None = None
     amount = wish.amount
-    if await organisations.of(work, wish.account_id) is not None:
-        await _as_organisation(work, wish)
     if wish.instalments:
         await instalments.may_begin(work, account)
         amount = _rounded(wish, dues.document)
@@ -337,12 +335,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
         amount = price
     people: list[UUID] = []
     if wish.purpose == "household":
-        await disputes.none_open(work, wish.account_id)
-        # Before any row of ours, as everywhere.
-        await places.lock(work)
-        people = await household_dues.payable(work, wish.account_id)
-        if not people:
-            raise household_dues.NobodyToPayFor
+        people = await _household(work, wish.account_id)
         amount, price = len(people) * wish.amount, len(people) * price
     checkout = Checkout(
         key=key,
@@ -369,6 +362,17 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     return checkout
 
 
+async def _household(work: UnitOfWork, payer_id: UUID) -> list[UUID]:
+    """Return whose years a payer can pay for now."""
+    await disputes.none_open(work, payer_id)
+    # Before any row of ours, as everywhere.
+    await places.lock(work)
+    people = await household_dues.payable(work, payer_id)
+    if not people:
+        raise household_dues.NobodyToPayFor
+    return people
+
+
 async def _allowed(work: UnitOfWork, wish: Wish, account: Account, dues: Dues) -> None:
     """Refuse amounts that no card should be charged, and what would go on by itself without anybody being told."""
     least = Money(dues.minimum_card)
@@ -382,20 +386,10 @@ async def _allowed(work: UnitOfWork, wish: Wish, account: Account, dues: Dues) -
     monthly = wish.automatic and wish.purpose == "sponsor"
     if monthly and await subscriptions.renewing(work, wish.account_id, purpose="sponsor"):
         raise AlreadyMonthly
-
-
-async def _as_organisation(work: UnitOfWork, wish: Wish) -> None:
-    """Refuse an organisation what is below its least dues, and what is for persons."""
-    if wish.purpose == "household":
-        raise organisations.ForPersons
-    if wish.purpose != "dues":
-        return
-    least = max(await organisations.least(work), Money((await policies.in_force(work, Dues)).document.price))
-    if wish.amount < least:
-        plain = f"{work.settings.money.plain(least)} {work.settings.currency.upper()}"
-        raise AmountTooSmall(f"The least that an organisation pays for a year is {plain}.", field="amount")
-    if wish.automatic:
-        raise Invalid("An organisation chooses its amount anew each year.", field="renewal")
+    if wish.purpose == "dues":
+        await organisations.require_enough(work, account.id, wish.amount)
+        if wish.automatic and await organisations.of(work, account.id) is not None:
+            raise Invalid("An organisation chooses its amount anew each year.", field="renewal")
 
 
 def _rounded(wish: Wish, dues: Dues) -> Money:

@@ -7,7 +7,9 @@ from uuid import UUID
 from coop.billing import household_dues, operations, withdrawal
 from coop.billing.gateway import Gateway
 from coop.billing.payments import Payment
-from coop.money import Money
+from coop.identity.accounts import Account
+from coop.mail import Letter
+from coop.money import ZERO, Money
 from coop.sponsorship import places, queue
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -54,7 +56,29 @@ async def withdraw(units: Units, gateway: Gateway, *, payer_id: UUID, year_id: U
             refund_ids = []
             for one in due:
                 refund_ids += await withdrawal.give_back(work, one.account_id, by_payer=True)
+            await _acknowledge(work, payer_id, due, key)
             await queue.give(work)
             await operations.answer(work, key, done)
         await withdrawal.tell(units, gateway, [], refund_ids)
     return done
+
+
+async def _acknowledge(work: UnitOfWork, payer_id: UUID, due: list[Returnable], key: str) -> None:
+    account = await work.session.get_one(Account, payer_id)
+    if account.email is None:
+        return
+    amount = sum((one.amount for one in due), ZERO)
+    plain = f"{work.settings.money.plain(amount)} {work.settings.currency.upper()}"
+    received = f"{work.now.astimezone(work.settings.zone):%Y-%m-%d at %H:%M:%S %Z}"
+    work.send(
+        Letter(
+            to=account.email,
+            subject="You have withdrawn",
+            body=(
+                f"We received your withdrawal on {received}, for: {', '.join(one.handle for one in due)}. "
+                f"Their years have ended. {plain} is on its way back to your card.\n\n"
+                f"{work.settings.name}, {work.settings.url('/account/household')}\n"
+            ),
+        ),
+        dedupe_key=f"household-withdrawn:{key}",
+    )

@@ -214,6 +214,8 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         borne_by = RESERVE if funding.plan.state == "defaulted" else INSTALMENTS_DUE
         postings.append(ledger.credit(borne_by, funding.plan.outstanding))
         await instalments.end(work, funding.plan)
+    # Of a household it is the payer's entry: the credit is theirs, and what they paid is not for the others to read.
+    payer_id = funding.parts[0].payment.account_id if funding.parts else account_id
     await ledger.post(
         work,
         source="withdrawal",
@@ -221,7 +223,7 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         description="A year given back within its first days",
         postings=postings,
         policy_version=term.policy_version,
-        person=await ledger.references.of(work, account_id),
+        person=await ledger.references.of(work, payer_id),
     )
     amount = f"{work.settings.money.plain(chosen.refund)} {work.settings.currency.upper()}"
     back = f" {amount} is on its way back to your card." if chosen.refund else ""

@@ -33,6 +33,12 @@ class AccountOfAPerson(Refused):
     code = "account_of_a_person"
 
 
+class OrganisationPaysMore(Invalid):
+    """An organisation pays more for a year; the dues say how much at least."""
+
+    code = "organisation_pays_more"
+
+
 class ForPersons(NotAllowed):
     """That is for persons. This account stands for an organisation, which can pay, sponsor and give."""
 
@@ -59,6 +65,19 @@ async def least(work: UnitOfWork) -> Money:
     """Return the least that an organisation pays for a year; nothing if there are no organisations."""
     dues = (await policies.in_force(work, Dues)).document
     return Money(dues.organisation)
+
+
+async def require_enough(work: UnitOfWork, account_id: UUID, amount: Money) -> None:
+    """Refuse an organisation dues below its least; persons pay what they can."""
+    if await of(work, account_id) is None:
+        return
+    dues = (await policies.in_force(work, Dues)).document
+    lowest = Money(max(dues.organisation, dues.price))
+    if amount < lowest:
+        plain = f"{work.settings.money.plain(lowest)} {work.settings.currency.upper()}"
+        raise OrganisationPaysMore(
+            f"The least that an organisation pays for a year is {plain}.", field="amount"
+        )
 
 
 async def register(work: UnitOfWork, account_id: UUID, name: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coop import ledger
 from coop.billing import checkout, household_endings, reconciliation, withdrawal
 from coop.billing.checkout import Checkout
 from coop.billing.household_dues import HouseholdYear, NobodyToPayFor
@@ -196,6 +197,9 @@ async def test_a_member_gives_their_own_year_back_and_the_payer_gets_the_money(t
 
     assert [await till.state(one) for one in (ada, bob, eve)] == ["active", "none", "active"]
     assert (await till.balance(DEFERRED_DUES), await till.balance(POOL)) == (5000, 500)
+    async with till.units.open() as work:
+        own = await ledger.of_person(work, await ledger.references.of(work, bob.id))
+    assert own == []
     assert await till.count(Payment, Payment.refunded == Money(2000)) == 1
 
 

@@ -17,6 +17,7 @@ from coop.billing import disputes
 from coop.billing.offline import references
 from coop.database import Base, changed
 from coop.errors import Invalid, NotFound
+from coop.membership import organisations
 from coop.money import Money
 from coop.policies import Dues, Pool, Version
 from coop.sponsorship import limits, places, queue
@@ -103,6 +104,7 @@ async def announce(
     if purpose == "dues":
         await limits.may_renew(work, account_id)
         await disputes.none_open(work, account_id)
+        await organisations.require_enough(work, account_id, amount)
         # The queue before any row of ours, as in a checkout.
         await places.lock(work)
     known = await current(work, account_id, purpose)
