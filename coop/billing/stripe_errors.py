@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Iterator
 
 import aiohttp
-import stripe
 import structlog
 
 from coop.billing.gateway import GatewayAway, GatewayRefused, NotVisible
+from coop.billing.stripe_library import stripe
 
 log = structlog.get_logger("coop.stripe")
 

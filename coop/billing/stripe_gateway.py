@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import UUID
 
-import stripe
 import structlog
 
 from coop.billing import stripe_notices
@@ -23,6 +22,7 @@ from coop.billing.gateway import (
 )
 from coop.billing.lists import Lists
 from coop.billing.stripe_errors import mapped as _mapped
+from coop.billing.stripe_library import stripe
 from coop.billing.stripe_lists import StripeLists
 from coop.clock import anniversary
 from coop.errors import Invalid

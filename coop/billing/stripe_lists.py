@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
-import stripe
 import structlog
 
 from coop.billing import stripe_reading as reading
 from coop.billing.gateway import Notice
 from coop.billing.lists import Movement, Page, Renewing, Window
 from coop.billing.stripe_errors import mapped
+from coop.billing.stripe_library import stripe
 from coop.money import ZERO, Money
 
 if TYPE_CHECKING:

@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import UUID
 
-import stripe
-
 from coop.billing.gateway import (
     CheckoutState,
     DisputeState,
@@ -14,6 +12,7 @@ from coop.billing.gateway import (
     Settlement,
     SubscriptionState,
 )
+from coop.billing.stripe_library import stripe
 from coop.money import ZERO, Money
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """`coop serve`: serve the cooperative over HTTP."""
 
-import contextlib
 import gc
 from collections.abc import Callable
 from functools import partial
@@ -8,9 +7,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import anyio
 import click
-import httpx
 import uvicorn
 from litestar import Litestar
 from litestar.types import ASGIApp
@@ -137,14 +134,3 @@ def configuration(
         timeout_worker_healthcheck=60,
         h11_max_incomplete_event_size=32 * 1024,
     )
-
-
-async def answering(url: str) -> None:
-    """Wait until `url` answers."""
-    async with httpx.AsyncClient() as client:
-        for _ in range(600):
-            with contextlib.suppress(httpx.HTTPError):
-                if (await client.get(url, timeout=2)).is_success:
-                    return
-            await anyio.sleep(0.05)
-    raise Unavailable(f"{url} does not answer")

@@ -26,7 +26,8 @@ from coop.cli.demo import assembly, neighbours
 from coop.cli.demo.mounting import Mounted
 from coop.cli.demo.people import LATECOMERS, Person, everybody
 from coop.cli.demo.story import PASSWORD, SeededMember, Story
-from coop.cli.serve import answering, server
+from coop.cli.demo.waiting import answering
+from coop.cli.serve import server
 from coop.clock import FixedClock, PastClock, SystemClock
 from coop.identity import accounts
 from coop.identity.passwords import Hasher

@@ -24,8 +24,9 @@ from coop.cli.demo import companion, neighbours
 from coop.cli.demo.life import live_two_years
 from coop.cli.demo.mounting import PREFIX, BusinessClock, Mounted
 from coop.cli.demo.story import Story
+from coop.cli.demo.waiting import answering
 from coop.cli.init import toml, write_settings
-from coop.cli.serve import answering, assemble, server
+from coop.cli.serve import assemble, server
 from coop.errors import Unavailable
 from coop.settings import Settings, load
 

@@ -1,0 +1,8 @@
+"""Stripe's library, without the HTTP libraries that it looks for: the adapter gives it the one that it shall use."""
+
+from coop.imports import absent
+
+with absent("requests", "httpx"):
+    import stripe
+
+__all__ = ["stripe"]
