@@ -48,6 +48,7 @@ import coop.ledger.references
 import coop.ledger.sealer
 import coop.mail
 import coop.membership.households
+import coop.membership.obstacles
 import coop.membership.organisations
 import coop.membership.renewal
 import coop.membership.terms

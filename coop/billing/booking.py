@@ -18,7 +18,8 @@ from coop.ledger import (
     RESERVED,
     Posting,
 )
-from coop.membership import terms
+from coop.membership import obstacles, terms
+from coop.membership.obstacles import DisputeOpen
 from coop.money import Money
 from coop.policies import Dues, Version
 from coop.sponsorship import gifts, limits, places, queue
@@ -86,11 +87,17 @@ async def _dues(
     what = "a year of membership"
     try:
         await limits.may_renew(work, payment.account_id)
-    except AlreadyMember:
-        # Two paid pages for one person: the second payment goes back by itself.
+        await obstacles.none_before(work, payment.account_id)
+    except (AlreadyMember, DisputeOpen) as refusal:
+        # Two paid pages for one person, or a dispute that opened while they paid: the payment goes back by itself.
         await _credit(work, payment)
-        await refunds.intend(work, payment, payment.amount, reason="paid twice")
-        return what, "You had paid already, so this payment is on its way back to you."
+        twice = isinstance(refusal, AlreadyMember)
+        await refunds.intend(work, payment, payment.amount, reason="paid twice" if twice else "dispute open")
+        return what, (
+            "You had paid already, so this payment is on its way back to you."
+            if twice
+            else "Your bank disputes an earlier payment, so this one is on its way back to you."
+        )
     funding = [ledger.credit(DEFERRED_DUES, payment.price)]
     if payment.surplus:
         funding.append(ledger.credit(POOL, payment.surplus))

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
-from coop.billing import booking, disputes, household_dues, instalments, operations, subscriptions
+from coop.billing import booking, household_dues, instalments, operations, subscriptions
 from coop.billing.gateway import (
     CheckoutState,
     Gateway,
@@ -29,7 +29,7 @@ from coop.billing.offline import transfers
 from coop.database import Base, changed
 from coop.errors import Invalid, NotAllowed, Refused
 from coop.identity.accounts import Account
-from coop.membership import organisations
+from coop.membership import obstacles, organisations
 from coop.money import Money
 from coop.policies import Dues, Pool
 from coop.sponsorship import limits, places, queue
@@ -327,7 +327,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
         wish = msgspec.structs.replace(wish, amount=amount)
     if wish.purpose == "dues":
         await limits.may_renew(work, wish.account_id)
-        await disputes.none_open(work, wish.account_id)
+        await obstacles.none_before(work, wish.account_id)
         place = await _gap(work, wish, price, expires_at)
         if place is not None and place.state != "offered":
             return None
@@ -364,7 +364,7 @@ async def _intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
 
 async def _household(work: UnitOfWork, payer_id: UUID) -> list[UUID]:
     """Return whose years a payer can pay for now."""
-    await disputes.none_open(work, payer_id)
+    await obstacles.none_before(work, payer_id)
     # Before any row of ours, as everywhere.
     await places.lock(work)
     people = await household_dues.payable(work, payer_id)

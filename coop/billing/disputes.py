@@ -1,4 +1,8 @@
-"""Disputes: payments that the payer's bank takes back. A lost one falls on the reserve; the term runs on."""
+"""Disputes: payments that the payer's bank takes back.
+
+A lost one falls on the reserve: the term runs on, no network pays anything back, and no new term begins until it is
+settled.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,21 +11,23 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger
-from coop.billing import subscriptions
+from coop.billing import refunds, subscriptions
 from coop.billing.gateway import DisputeState
 from coop.billing.payments import Payment, of_gateway
+from coop.billing.refunds import Refund
 from coop.database import Base, changed, insert_once
-from coop.errors import Refused
-from coop.ledger import DISPUTE_FEES, DISPUTED, RESERVE, STRIPE
-from coop.money import Money
-from coop.sponsorship import returns
+from coop.errors import Invalid, Refused
+from coop.ledger import BANK, DISPUTE_FEES, DISPUTED, MEMBER_CREDIT, RESERVE, STRIPE
+from coop.membership import obstacles
+from coop.money import ZERO, Money
+from coop.sponsorship import places, returns
 from coop.unit_of_work import UnitOfWork
 
 
-class DisputeOpen(Refused):
-    """Your bank disputes an earlier payment; a new year can begin once that is settled."""
+class NothingToSettle(Refused):
+    """That dispute is not lost, or it is settled already."""
 
-    code = "dispute_open"
+    code = "nothing_to_settle"
 
 
 class Dispute(Base):
@@ -31,6 +37,7 @@ class Dispute(Base):
     __table_args__ = (
         CheckConstraint("amount > 0 AND fee >= 0", name="amounts"),
         CheckConstraint("state IN ('open', 'won', 'lost')", name="state"),
+        CheckConstraint("settled_at IS NULL OR state = 'lost'", name="settled"),
     )
 
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -41,6 +48,8 @@ class Dispute(Base):
     opened_at: Mapped[datetime]
     state: Mapped[str] = mapped_column(String(10), default="open")
     closed_at: Mapped[datetime | None] = mapped_column(default=None)
+    settled_at: Mapped[datetime | None] = mapped_column(default=None)
+    """When a lost one was paid back or forgiven; until then no new year begins."""
 
 
 async def apply(work: UnitOfWork, state: DisputeState) -> bool:
@@ -57,16 +66,29 @@ async def apply(work: UnitOfWork, state: DisputeState) -> bool:
     return done
 
 
-async def none_open(work: UnitOfWork, account_id: UUID) -> None:
-    """Refuse a new year to whoever's bank disputes the last one."""
-    found = await work.session.scalar(
-        select(func.count())
-        .select_from(Dispute)
-        .join(Payment, Payment.id == Dispute.payment_id)
-        .where(Payment.account_id == account_id, Dispute.state == "open")
-    )
-    if found:
-        raise DisputeOpen
+async def settle(work: UnitOfWork, dispute_id: str, *, received: Money = ZERO) -> None:
+    """Settle a lost dispute, paid back by bank transfer as far as `received` or forgiven: a new year may begin."""
+    dispute = await work.session.get(Dispute, dispute_id, populate_existing=True)
+    if dispute is None or not ZERO <= received <= dispute.amount:
+        raise Invalid("There is no such dispute, or more was received than its bank took back.")
+    if not await changed(
+        work.session,
+        update(Dispute)
+        .where(Dispute.id == dispute_id, Dispute.state == "lost", Dispute.settled_at.is_(None))
+        .values(settled_at=work.now),
+    ):
+        raise NothingToSettle
+    await obstacles.clear(work, _source(dispute_id))
+    payment = await work.session.get_one(Payment, dispute.payment_id)
+    if received:
+        await ledger.post(
+            work,
+            source="dispute",
+            external_id=f"settled:{dispute_id}",
+            description="A lost dispute is settled",
+            postings=[ledger.debit(BANK, received), ledger.credit(RESERVE, received)],
+            person=await ledger.references.of(work, payment.account_id),
+        )
 
 
 async def _opened(work: UnitOfWork, payment: Payment, state: DisputeState) -> bool:
@@ -80,8 +102,12 @@ async def _opened(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
         opened_at=work.now,
         state="open",
         closed_at=None,
+        settled_at=None,
     ):
         return False
+    await obstacles.put(work, payment.account_id, _source(state.id))
+    # Whoever has their bank take one payment back is not charged for the next by itself.
+    await subscriptions.wish(work, payment.account_id, "stop")
     await work.session.execute(
         update(Payment).where(Payment.id == payment.id).values(disputed=Payment.disputed + state.amount)
     )
@@ -114,9 +140,15 @@ async def _closed(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
         return False
     if state.status == "lost":
         await returns.void(work, payment.id)
-        postings = [ledger.debit(RESERVE, state.amount), ledger.credit(DISPUTED, state.amount)]
+        kept = await _still_theirs(work, payment, state.amount)
+        postings = [
+            ledger.debit(MEMBER_CREDIT, kept),
+            ledger.debit(RESERVE, state.amount - kept),
+            ledger.credit(DISPUTED, state.amount),
+        ]
     else:
         await returns.thaw(work, payment.id)
+        await obstacles.clear(work, _source(state.id))
         await work.session.execute(
             update(Payment).where(Payment.id == payment.id).values(disputed=Payment.disputed - state.amount)
         )
@@ -134,3 +166,21 @@ async def _closed(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
         person=await ledger.references.of(work, payment.account_id),
     )
     return True
+
+
+async def _still_theirs(work: UnitOfWork, payment: Payment, amount: Money) -> Money:
+    """Return how much of a lost payment lies with us as the member's credit: their bank has given them that now."""
+    refused = await work.session.scalar(
+        select(func.count()).where(Refund.payment_id == payment.id, Refund.state == "failed")
+    )
+    if payment.purpose != "dues" or not (payment.term_id is None or refused):
+        return ZERO
+    place = await places.open_place(work, payment.account_id)
+    if place is not None and place.payment_id == payment.id:
+        await places.lock(work)
+        await places.close(work, place, "refunded")
+    return min(amount, await refunds.credit_of(work, payment.account_id))
+
+
+def _source(dispute_id: str) -> str:
+    return f"dispute:{dispute_id}"

@@ -60,6 +60,8 @@ class Part:
     payment: Payment
     amount: Money
     own_part: Money
+    earlier: Money = ZERO
+    """What of it was given back before."""
 
     @property
     def surplus(self) -> Money:
@@ -69,7 +71,7 @@ class Part:
 
 def whole(payment: Payment) -> Part:
     """Return a payment as the whole of what paid for one year."""
-    return Part(payment, payment.amount, payment.own_part)
+    return Part(payment, payment.amount, payment.own_part, payment.refunded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +206,16 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         ledger.credit(POOL, term.price - funding.own_part),
     ]
     refund_ids = []
+    surplus = ZERO
     for part in funding.parts:
-        postings.append(ledger.credit(MEMBER_CREDIT, part.amount))
-        refund_ids.append((await refunds.intend(work, part.payment, part.amount, reason="withdrawn")).id)
-    surplus = sum((part.surplus for part in funding.parts), ZERO)
+        left = part.amount - part.earlier
+        # A part that was given back before came from the surplus first; the reserve, which bore the rest, gets it now.
+        surplus_back = min(part.surplus, part.earlier)
+        postings.append(ledger.credit(RESERVE, part.earlier - surplus_back))
+        postings.append(ledger.credit(MEMBER_CREDIT, left))
+        surplus += part.surplus - surplus_back
+        if left:
+            refund_ids.append((await refunds.intend(work, part.payment, left, reason="withdrawn")).id)
     postings += await _surplus_back(work, surplus)
     if funding.plan is not None:
         # What will not be charged is due no more; what the reserve bore after a default comes back to it.
@@ -247,11 +255,7 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
 
 async def _surplus_back(work: UnitOfWork, surplus: Money) -> list[Posting]:
     """Take a surplus back from the pool as far as it is free; the reserve bears what was given on already."""
-    if not surplus:
-        return []
-    free = min(await ledger.balance(work, POOL), surplus)
-    if free and not await ledger.take(work, POOL, free):
-        free = ZERO
+    free = await refunds.out_of_pool(work, surplus)
     return [ledger.debit(POOL, free), ledger.debit(RESERVE, surplus - free)]
 
 
@@ -262,7 +266,7 @@ async def _funding(work: UnitOfWork, term: Term) -> Funding:
     """
     payment = await work.session.scalar(select(Payment).where(Payment.term_id == term.id))
     if payment is not None:
-        since = None if payment.refunded or payment.disputed else payment.received_at
+        since = None if payment.disputed else payment.received_at
         return Funding(since, (whole(payment),))
     shared = await household_dues.of_term(work, term.id)
     if shared is not None:

@@ -19,7 +19,8 @@ from coop.database import Base, changed
 from coop.errors import NotFound, Refused, Unavailable
 from coop.identity.accounts import Account
 from coop.ledger import DEFERRED_DUES, GIFTS_OUTSTANDING
-from coop.membership import organisations, terms
+from coop.membership import obstacles, organisations, terms
+from coop.membership.obstacles import Obstacle
 from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Version
@@ -175,6 +176,7 @@ async def claim(work: UnitOfWork, account_id: UUID, secret: str) -> Term | None:
     await places.lock(work)
     gift = await find(work, secret)
     await organisations.require_person(work, account_id)
+    await obstacles.none_before(work, account_id)
     try:
         await limits.may_renew(work, account_id)
     except AlreadyMember:
@@ -223,8 +225,11 @@ async def begin_kept(units: Units) -> int:
             Term.ended_early_at.is_(None),
             Term.ends > work.now + timedelta(days=notice),
         )
+        held_up = exists().where(Obstacle.account_id == Gift.kept_for)
         due = list(
-            await work.session.scalars(select(Gift.id).where(Gift.state == "kept", ~runs_on).limit(BATCH))
+            await work.session.scalars(
+                select(Gift.id).where(Gift.state == "kept", ~runs_on, ~held_up).limit(BATCH)
+            )
         )
     done = 0
     for gift_id in due:

@@ -10,7 +10,7 @@ from uuid import UUID
 from coop import policies
 from coop.errors import NotAllowed, Refused
 from coop.identity.accounts import Account
-from coop.membership import organisations, terms
+from coop.membership import obstacles, organisations, terms
 from coop.policies import Dues, Pool
 from coop.unit_of_work import UnitOfWork
 
@@ -41,6 +41,7 @@ async def may_ask(work: UnitOfWork, account_id: UUID, *, first: bool) -> None:
     """Refuse a place to whoever needs none yet, and a first one to an account without a confirmed address."""
     await organisations.require_person(work, account_id)
     await may_renew(work, account_id)
+    await obstacles.none_before(work, account_id)
     law = (await policies.in_force(work, Pool)).document
     if not first or not law.verified_email:
         return

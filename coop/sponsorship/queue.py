@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import exists, func, or_, select, true
 
 from coop import policies
 from coop.clock import local_date
@@ -17,6 +17,7 @@ from coop.errors import Refused
 from coop.identity.accounts import Account
 from coop.membership import terms
 from coop.membership.events import TermBegan
+from coop.membership.obstacles import Obstacle
 from coop.money import ZERO, Money
 from coop.outbox import Event
 from coop.policies import Dues, Pool
@@ -111,7 +112,8 @@ async def give(work: UnitOfWork, *, asking: int | None = None, until: datetime |
     left = law.max_new_places_month - await first_places_this_month(work)
     queue = await work.session.scalars(
         select(Place)
-        .where(Place.state == "queued")
+        # Whoever has something to settle first keeps their place in the line, and holds up nobody.
+        .where(Place.state == "queued", ~exists().where(Obstacle.account_id == Place.account_id))
         .order_by(Place.credited.desc(), Place.asked_at, Place.id)
         # With the month's first places given out, those who were members before still have their turn.
         .where(true() if left > 0 else Place.first.is_(False))

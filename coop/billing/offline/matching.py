@@ -12,8 +12,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import policies
-from coop.billing import booking, disputes, payments
-from coop.billing.disputes import DisputeOpen
+from coop.billing import booking, payments
 from coop.billing.gateway import PaymentState
 from coop.billing.offline import references, transactions, transfers
 from coop.billing.offline.statements import Line, Statement
@@ -21,7 +20,8 @@ from coop.billing.offline.transactions import BankTransaction, Why
 from coop.billing.offline.transfers import Transfer
 from coop.billing.payments import Method, Payment
 from coop.identity.accounts import Account
-from coop.membership import terms
+from coop.membership import obstacles, terms
+from coop.membership.obstacles import DisputeOpen
 from coop.money import ZERO, Money
 from coop.policies import Dues, Pool, Version
 from coop.sponsorship import places
@@ -196,7 +196,7 @@ async def _hindrance(work: UnitOfWork, transfer: Transfer, amount: Money) -> Why
     if transfer.purpose != "dues":
         return None
     try:
-        await disputes.none_open(work, transfer.account_id)
+        await obstacles.none_before(work, transfer.account_id)
     except DisputeOpen:
         return "dispute_open"
     if amount >= min(transfer.amount, transfer.price):

@@ -13,11 +13,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Update, selec
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
-from coop.billing import disputes
 from coop.billing.offline import references
 from coop.database import Base, changed
 from coop.errors import Invalid, NotFound
-from coop.membership import organisations
+from coop.membership import obstacles, organisations
 from coop.money import Money
 from coop.policies import Dues, Pool, Version
 from coop.sponsorship import limits, places, queue
@@ -103,7 +102,7 @@ async def announce(
         )
     if purpose == "dues":
         await limits.may_renew(work, account_id)
-        await disputes.none_open(work, account_id)
+        await obstacles.none_before(work, account_id)
         await organisations.require_enough(work, account_id, amount)
         # The queue before any row of ours, as in a checkout.
         await places.lock(work)
