@@ -16,6 +16,7 @@ import coop.authorization.grants
 import coop.authorization.keys
 import coop.authorization.notices
 import coop.authorization.tokens
+import coop.billing.cards
 import coop.billing.checkout
 import coop.billing.disputes
 import coop.billing.household_dues

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coop.authorization import backchannel, ending, expiry, notices, rotation
-from coop.billing import receipts, reconciliation, refunds, renewals, subscriptions
+from coop.billing import cards, gaps, operations, receipts, reconciliation, refunds, subscriptions
 from coop.billing.gateway import Gateway
 from coop.billing.importing import held
 from coop.billing.offline import matching, transactions, transfers
@@ -211,6 +211,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("grant_places", now_and_then, partial(queue.grant_due, units)),
         Job("issue_receipts", now_and_then, partial(receipts.issue_due, units)),
         Job("send_refunds", now_and_then, partial(refunds.send_due, units, gateway)),
+        Job("settle_cards", now_and_then, partial(cards.settle_due, units, gateway)),
         Job("stop_renewals", now_and_then, partial(subscriptions.carry_out_due, units, gateway)),
         Job("announce_motions", now_and_then, partial(letters.announce_due, units)),
         Job("rotate_keys", now_and_then, partial(rotation.rotate_due, units)),
@@ -219,7 +220,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("note_pool", now_and_then, partial(outlook.note_morning, units)),
         Job("lapse", now_and_then, partial(renewal.lapse_due, units)),
         Job("remind_of_renewal", hourly, partial(renewal.remind_due, units, planned)),
-        Job("keep_gaps", hourly, partial(renewals.keep_gaps, units)),
+        Job("keep_gaps", hourly, partial(gaps.keep_due, units)),
         Job("expire_transfers", hourly, partial(transfers.expire_due, units)),
         Job("match_transfers", hourly, partial(matching.match_due, units)),
         Job("forget_bank_transactions", hourly, partial(transactions.forget_old, units)),
@@ -234,6 +235,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("forget_sign_outs", hourly, partial(notices.forget_old, units)),
         Job("forget_imports", hourly, partial(imported.forget_due, units)),
         Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
+        Job("forget_operations", hourly, partial(operations.forget_old, units)),
         Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),
     )
     if units.settings.demo:
@@ -244,7 +246,12 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         mailer,
         jobs=jobs,
         handlers=together(
-            announcements.handlers, recovery.handlers, ending.handlers, held.handlers, queue.handlers
+            announcements.handlers,
+            recovery.handlers,
+            ending.handlers,
+            held.handlers,
+            queue.handlers,
+            subscriptions.handlers,
         ),
         errands=(
             partial(call, units, sending.deliver_quick),

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from api.dependencies import Viewer
 from api.pages.rendering import page
 from coop import policies
+from coop.billing import subscriptions
 from coop.billing.desk.waiting import MAY_LOOK
 from coop.governance import roll
 from coop.identity import accounts, recovery
@@ -55,6 +56,7 @@ async def account(
         held = await roles.held(work, signed_in.account_id)
         locked_out = await recovery.lacking(work, known)
         organisation = await organisations.of(work, signed_in.account_id)
+        renews = await subscriptions.renewing(work, signed_in.account_id)
         now = work.now
     return page(
         "account/home.html",
@@ -64,7 +66,8 @@ async def account(
         standing=stands,
         year=term,
         price=Money(dues.document.price),
-        ending=_ending(stands, now),
+        # What renews by itself was announced by a letter, and needs nobody.
+        ending=_ending(stands, now) and renews is None,
         no_way_back=locked_out,
         place=place,
         gift=gift,

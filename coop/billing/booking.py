@@ -38,8 +38,12 @@ async def book(
     subscription: str | None,
     operation: UUID,
     method: Method = "card",
+    unwanted: bool = False,
 ) -> bool:
-    """Book a payment once, with what it is for; false if that was done before."""
+    """Book a payment once, with what it is for; false if that was done before.
+
+    One that is `unwanted`, since its member had stopped before it came, goes back by itself.
+    """
     price = Money(dues.document.price)
     if purpose == "sponsor" or state.amount != price:
         # The queue before the pool, always, so that two units never wait for each other.
@@ -72,7 +76,7 @@ async def book(
             what = "a year of membership as a gift"
             more = f"The link to hand over: {work.settings.url('/gifts')} (until {gift.expires_at:%Y-%m-%d})"
         case _:
-            what, more = await _dues(work, payment, dues, place_id)
+            what, more = await _dues(work, payment, dues, place_id, unwanted=unwanted)
     await payments.send_receipt(work, payment, what, more=more)
     await payments.settle(work, payment, state.settlement)
     if purpose == "sponsor" or (purpose == "dues" and payment.surplus):
@@ -81,10 +85,17 @@ async def book(
 
 
 async def _dues(
-    work: UnitOfWork, payment: Payment, dues: Version[Dues], place_id: int | None
+    work: UnitOfWork, payment: Payment, dues: Version[Dues], place_id: int | None, *, unwanted: bool
 ) -> tuple[str, str]:
     """Begin the year that a payment is for, or keep the money as credit when it cannot begin."""
     what = "a year of membership"
+    if unwanted:
+        await _credit(work, payment)
+        await refunds.intend(work, payment, payment.amount, reason="stopped")
+        return (
+            what,
+            "You had stopped your renewal when it was charged, so this payment is on its way back to you.",
+        )
     try:
         await limits.may_renew(work, payment.account_id)
         await obstacles.none_before(work, payment.account_id)

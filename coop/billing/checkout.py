@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
-from coop.billing import booking, household_dues, instalments, operations, subscriptions
+from coop.billing import booking, cards, household_dues, instalments, operations, subscriptions
 from coop.billing.gateway import (
     CheckoutState,
     Gateway,
@@ -93,7 +93,7 @@ class Checkout(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
-    key: Mapped[str] = mapped_column(ForeignKey("operations.key"), unique=True)
+    key: Mapped[str] = mapped_column(String(100), unique=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     purpose: Mapped[str] = mapped_column(String(10))
     amount: Mapped[Money]
@@ -260,6 +260,8 @@ async def _complete(
         .values(state="paid", gateway_id=state.id, ended_at=work.now),
     ):
         return False
+    if state.customer is not None:
+        await cards.remember(work, checkout.account_id, state.customer)
     dues = await places.dues_of(work, checkout.policy_version)
     if checkout.purpose == "household":
         return await household_dues.book(
@@ -451,6 +453,10 @@ async def _order(work: UnitOfWork, checkout: Checkout) -> Order:
         success_url=settings.url(f"/join/return?checkout={checkout.id}"),
         cancel_url=settings.url(f"/join/return?checkout={checkout.id}&stopped=1"),
         expires_at=checkout.expires_at,
+        # Who pays by hand leaves no customer behind, and uses none.
+        customer=await cards.customer_of(work, account.id)
+        if checkout.automatic or checkout.instalments
+        else None,
         email=account.email if account.email_verified_at is not None else None,
         locale=account.locale,
     )

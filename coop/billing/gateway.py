@@ -15,6 +15,7 @@ from coop.errors import Invalid, Refused, Unavailable
 from coop.money import Money
 
 if TYPE_CHECKING:
+    from coop.billing.cards import Cards
     from coop.billing.lists import Lists
 
 
@@ -60,6 +61,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     success_url: str
     cancel_url: str
     expires_at: datetime
+    customer: str | None = None
+    """Who the payer is at the processor already, so that one card serves everything that is charged by itself."""
     email: str | None = None
     locale: str = "en"
 
@@ -84,6 +87,7 @@ class CheckoutState(msgspec.Struct, frozen=True, kw_only=True):
     payment: str | None = None
     invoice: str | None = None
     subscription: str | None = None
+    customer: str | None = None
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +123,26 @@ class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     stops: bool
     """It ends with the period that is paid for."""
+    paused: bool = False
+    """Its invoices are voided rather than charged."""
+    charges: Money | None = None
+    """What is charged each time."""
+    next_charge: datetime | None = None
+    """When that is done next: the end of the period that is paid for."""
+    customer: str | None = None
+
+
+class Renewal(msgspec.Struct, frozen=True, kw_only=True):
+    """How a subscription is to go on."""
+
+    currency: str
+    stops: bool
+    amount: Money | None = None
+    """What it is to charge from now on, if that changes."""
+    paused: bool | None = None
+    """Whether it is to charge nothing, if that changes."""
+    charge_at: datetime | None = None
+    """When it is to charge next, if that is not its own choice."""
 
 
 class InvoiceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +158,14 @@ class InvoiceState(msgspec.Struct, frozen=True, kw_only=True):
     operation: UUID | None
     attempts: int = 0
     payment: str | None = None
+    declined: str | None = None
+    """The processor's code for why the card was declined the last time."""
+    asks: bool = False
+    """The card's bank wants its holder to confirm."""
+    next_try: datetime | None = None
+    """When the card is tried again; empty if it is not."""
+    pay_url: str | None = None
+    """A page of the processor's on which this invoice can be paid or confirmed."""
 
 
 class RefundState(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +207,8 @@ class Gateway(Protocol):
 
     lists: "Lists"
     """What it lists, page by page."""
+    cards: "Cards"
+    """What it does with cards that it keeps."""
 
     async def create_checkout(self, order: Order) -> HostedCheckout:
         """Open a hosted checkout, or return the one that this operation opened before."""
@@ -197,8 +231,11 @@ class Gateway(Protocol):
     async def fetch_subscription(self, subscription: str) -> SubscriptionState:
         """Return a subscription as it is now."""
 
-    async def stop_subscription(self, subscription: str, *, at_once: bool) -> SubscriptionState:
-        """End a subscription, at once or with the year that is paid for; repeating it changes nothing."""
+    async def cancel_subscription(self, subscription: str) -> SubscriptionState:
+        """End a subscription at once, with whatever it has not collected yet; repeating it changes nothing."""
+
+    async def change_subscription(self, subscription: str, wanted: Renewal) -> SubscriptionState:
+        """Have a subscription go on as `wanted`, with nothing charged or given back now; repeating it changes nothing."""
 
     async def finish_subscription(self, subscription: str) -> SubscriptionState:
         """Have instalments end by themselves a year after they began; repeating it changes nothing."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, String, Text, select, update
+from sqlalchemy import ForeignKey, LargeBinary, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base, changed, insert_once
@@ -20,6 +20,10 @@ from coop.unit_of_work import UnitOfWork, Units
 
 LEASE = timedelta(seconds=90)
 """Longer than the gateway takes with its retry, so that a claim is never taken over while it is being worked on."""
+
+KEPT = timedelta(days=90)
+"""How long an answer is repeated."""
+BATCH = 500
 
 _KEY = re.compile(r"[A-Za-z0-9_.:-]{8,100}", re.ASCII)
 
@@ -52,7 +56,7 @@ class Operation(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     purpose: Mapped[str] = mapped_column(String(40))
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
-    claimed_at: Mapped[datetime]
+    claimed_at: Mapped[datetime] = mapped_column(index=True)
     leased_until: Mapped[datetime]
     answer: Mapped[str | None] = mapped_column(Text, default=None, repr=False)
 
@@ -122,3 +126,18 @@ async def released(units: Units, key: str) -> AsyncIterator[None]:
                 .values(leased_until=work.wall)
             )
         raise
+
+
+async def forget_old(units: Units) -> int:
+    """Forget keys that nobody will repeat any more (a job); a wish of long ago under one is a new wish."""
+    done = 0
+    while True:
+        async with units.open() as work:
+            old = select(Operation.key).where(Operation.claimed_at < work.wall - KEPT).limit(BATCH)
+            struck = await work.session.execute(
+                delete(Operation).where(Operation.key.in_(old.scalar_subquery())).returning(Operation.key)
+            )
+            found = len(struck.all())
+        done += found
+        if found < BATCH:
+            return done

@@ -12,14 +12,13 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger
+from coop.billing import letters
 from coop.billing.gateway import Gateway, GatewayRefused, RefundState
 from coop.billing.payments import Payment
 from coop.database import Base, changed
 from coop.errors import Refused
-from coop.identity.accounts import Account
 from coop.ledger import MEMBER_CREDIT, POOL, RESERVE, STRIPE
 from coop.ledger.entries import EntryPosting, JournalEntry
-from coop.mail import Letter
 from coop.money import ZERO, Money
 from coop.sponsorship import places
 from coop.unit_of_work import UnitOfWork, Units, new_id
@@ -257,20 +256,13 @@ async def _keep(work: UnitOfWork, refund: Refund) -> None:
         .values(refunded=Payment.refunded - refund.amount)
     )
     payment = await work.session.get_one(Payment, refund.payment_id)
-    account = await work.session.get_one(Account, payment.account_id)
-    if account.email is not None:
-        amount = f"{work.settings.money.plain(refund.amount)} {work.settings.currency.upper()}"
-        work.send(
-            Letter(
-                to=account.email,
-                subject="Your refund did not arrive",
-                body=(
-                    f"We sent {amount} back to your card, and its bank returned it to us. The money is still yours: "
-                    f"please write to us how we can send it.\n"
-                ),
-            ),
-            dedupe_key=f"refund-failed:{refund.id}",
-        )
+    await letters.post(
+        work,
+        payment.account_id,
+        letters.REFUND_FAILED,
+        key=f"refund-failed:{refund.id}",
+        amount=refund.amount,
+    )
 
 
 async def _from_outside(work: UnitOfWork, state: RefundState) -> bool:

@@ -1,25 +1,13 @@
-"""Renewals: the invoices of automatic renewals, the pool's part of them, and what a failed card means."""
-
-from datetime import timedelta
-from uuid import UUID
-
-from sqlalchemy import select
+"""Renewals: the invoices of automatic renewals, what a card that failed means, and changing one's mind."""
 
 from coop import policies
-from coop.billing import booking, instalments, sponsoring, subscriptions
+from coop.billing import booking, instalments, letters, sponsoring
 from coop.billing.gateway import InvoiceState, NotVisible, PaymentState
 from coop.billing.subscriptions import Subscription
-from coop.errors import CoopError
-from coop.identity.accounts import Account
-from coop.mail import Letter
-from coop.membership import terms
-from coop.money import Money
-from coop.policies import Dues, Pool
-from coop.sponsorship import places, queue
-from coop.unit_of_work import UnitOfWork, Units, new_id
-
-RETRIES = timedelta(days=21)
-"""The processor tries a failed card three times over two weeks; the pool's part is kept as long."""
+from coop.membership import renewal_links, terms
+from coop.policies import Dues
+from coop.sponsorship import places
+from coop.unit_of_work import UnitOfWork, new_id
 
 
 async def apply(work: UnitOfWork, invoice: InvoiceState, payment: PaymentState | None) -> bool:
@@ -44,6 +32,8 @@ async def apply(work: UnitOfWork, invoice: InvoiceState, payment: PaymentState |
         raise NotVisible
     dues = await policies.in_force(work, Dues)
     place = await places.open_place(work, subscription.account_id)
+    # Whoever stopped or paused in the same second was told that nothing more will be charged.
+    unwanted = subscription.wish != "renew"
     return await booking.book(
         work,
         payment,
@@ -53,64 +43,29 @@ async def apply(work: UnitOfWork, invoice: InvoiceState, payment: PaymentState |
         place_id=place.id if place and place.contribution == payment.amount else None,
         subscription=subscription.id,
         operation=new_id(),
+        unwanted=unwanted,
     )
 
 
 async def _failed(work: UnitOfWork, subscription: Subscription, invoice: InvoiceState) -> bool:
-    account = await work.session.get_one(Account, subscription.account_id)
-    if not invoice.attempts or account.email is None:
+    """Tell why a card failed and what can be done, each time; the place is offered before anything lapses."""
+    term = await terms.latest(work, subscription.account_id)
+    if not invoice.attempts or invoice.status != "open" or term is None or subscription.wish != "renew":
         return False
-    settings = work.settings
-    work.send(
-        Letter(
-            to=account.email,
-            subject="Your card was declined",
-            body=(
-                f"We could not charge {settings.money.plain(subscription.amount)} {settings.currency.upper()} for your next year: "
-                "your card's bank declined it. Nothing is lost. It will be tried again over two weeks.\n\n"
-                f"You can pay by another card: {settings.url('/join')}\n"
-                f"Or ask for a sponsored place, without giving a reason: {settings.url('/place')}\n"
-            ),
-        ),
-        dedupe_key=f"declined:{invoice.id}:{invoice.attempts}",
+    if invoice.asks:
+        letter = letters.CONFIRM
+    else:
+        letter = letters.DECLINED if invoice.next_try is not None else letters.DECLINED_LAST
+    await letters.post(
+        work,
+        subscription.account_id,
+        letter,
+        key=f"declined:{invoice.id}:{invoice.attempts}",
+        amount=subscription.amount,
+        grace=term.grace_until,
+        day=invoice.next_try,
+        declined=invoice.declined,
+        pay=invoice.pay_url or "",
+        renewal=renewal_links.path(work.settings, term.id),
     )
     return True
-
-
-async def keep_gaps(units: Units) -> int:
-    """Have the pool keep its part of the renewals that are announced; without it, nothing is charged (a job)."""
-    async with units.read() as work:
-        dues = (await policies.in_force(work, Dues)).document
-        due = list(
-            await work.session.scalars(
-                select(Subscription.account_id).where(
-                    Subscription.status.not_in(subscriptions.ENDED),
-                    Subscription.stops.is_(False),
-                    Subscription.wish == "renew",
-                    Subscription.purpose == "dues",
-                    Subscription.amount < Money(dues.price),
-                )
-            )
-        )
-    done = 0
-    for account_id in due:
-        async with units.open() as work:
-            done += await _keep_gap(work, account_id)
-    return done
-
-
-async def _keep_gap(work: UnitOfWork, account_id: UUID) -> bool:
-    subscription = await subscriptions.renewing(work, account_id)
-    term = await terms.latest(work, account_id)
-    notice = timedelta(days=max((await policies.in_force(work, Dues)).document.notice_days))
-    if subscription is None or term is None or not work.now < term.ends <= work.now + notice:
-        return False
-    try:
-        place = await queue.ask(work, account_id, contribution=subscription.amount)
-    except CoopError:
-        return False
-    if place.state == "offered":
-        return place.held_until is None and await places.hold(work, place.id, term.ends + RETRIES)
-    last = timedelta(days=(await policies.in_force(work, Pool)).document.reserve_before_end_days)
-    # Without the pool's part the card is not charged; the place in the queue stays.
-    return term.ends <= work.now + last and bool(await subscriptions.wish(work, account_id, "stop"))

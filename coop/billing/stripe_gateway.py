@@ -8,6 +8,7 @@ import structlog
 
 from coop.billing import stripe_notices
 from coop.billing import stripe_reading as reading
+from coop.billing.cards import Cards
 from coop.billing.gateway import (
     CheckoutState,
     DisputeState,
@@ -18,9 +19,11 @@ from coop.billing.gateway import (
     Order,
     PaymentState,
     RefundState,
+    Renewal,
     SubscriptionState,
 )
 from coop.billing.lists import Lists
+from coop.billing.stripe_cards import StripeCards
 from coop.billing.stripe_errors import mapped as _mapped
 from coop.billing.stripe_library import stripe
 from coop.billing.stripe_lists import StripeLists
@@ -31,12 +34,16 @@ from coop.settings import Settings
 
 if TYPE_CHECKING:
     from stripe import RequestOptions
-    from stripe.params import RefundListParams
+    from stripe.params import RefundListParams, SubscriptionUpdateParams
     from stripe.params.checkout import SessionCreateParams
 
 TIMEOUT_SECONDS = 20
 KEYS_LIVE = timedelta(hours=23)
 """Stripe forgets idempotency keys after a day; an hour is left for clocks that disagree."""
+
+_ENDED = ("canceled", "incomplete_expired")
+_INTENT = "payments.data.payment.payment_intent"
+"""What to show along with an invoice: the payment that paid it, or was to."""
 
 log = structlog.get_logger("coop.stripe")
 
@@ -57,6 +64,7 @@ class StripeGateway:
             max_network_retries=1,
         )
         self.lists: Lists = StripeLists(self._client)
+        self.cards: Cards = StripeCards(self._client)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -104,7 +112,9 @@ class StripeGateway:
             params["subscription_data"] = {"metadata": metadata, "description": order.description}
         else:
             params["payment_intent_data"] = {"metadata": metadata, "description": order.description}
-        if order.email is not None:
+        if order.customer is not None:
+            params["customer"] = order.customer
+        elif order.email is not None:
             params["customer_email"] = order.email
         with _mapped():
             session = await self._client.v1.checkout.sessions.create_async(
@@ -159,21 +169,35 @@ class StripeGateway:
         with _mapped():
             return reading.subscription(await self._client.v1.subscriptions.retrieve_async(subscription))
 
-    async def stop_subscription(self, subscription: str, *, at_once: bool) -> SubscriptionState:
-        """End a subscription, at once or with the year that is paid for; repeating it changes nothing."""
+    async def cancel_subscription(self, subscription: str) -> SubscriptionState:
+        """End a subscription at once, with whatever it has not collected yet; repeating it changes nothing."""
         present = await self.fetch_subscription(subscription)
-        if present.status in {"canceled", "incomplete_expired"} or (present.stops and not at_once):
-            return present
         with _mapped():
-            if at_once:
+            if present.status not in _ENDED:
                 ended = await self._client.v1.subscriptions.cancel_async(
                     subscription, {"invoice_now": False, "prorate": False}
                 )
-            else:
-                ended = await self._client.v1.subscriptions.update_async(
-                    subscription, {"cancel_at_period_end": True}
-                )
-            return reading.subscription(ended)
+                present = reading.subscription(ended)
+            page = await self._client.v1.invoices.list_async({"subscription": subscription, "limit": 10})
+            for invoice in page.data:
+                # A draft would be finalized and charged within the hour although its subscription has ended.
+                if invoice.status == "draft" and invoice.auto_advance:
+                    await self._client.v1.invoices.update_async(str(invoice.id), {"auto_advance": False})
+                elif invoice.status == "open":
+                    await self._client.v1.invoices.void_invoice_async(str(invoice.id))
+        return present
+
+    async def change_subscription(self, subscription: str, wanted: Renewal) -> SubscriptionState:
+        """Have a subscription go on as `wanted`, with nothing charged or given back now; repeating it changes nothing."""
+        with _mapped():
+            found = await self._client.v1.subscriptions.retrieve_async(subscription)
+            present = reading.subscription(found)
+            params = _changes(found, present, wanted) if present.status not in _ENDED else None
+            if not params:
+                return present
+            return reading.subscription(
+                await self._client.v1.subscriptions.update_async(subscription, params)
+            )
 
     async def finish_subscription(self, subscription: str) -> SubscriptionState:
         """Have instalments end by themselves a year after they began; repeating it changes nothing."""
@@ -193,23 +217,17 @@ class StripeGateway:
     async def fetch_invoice(self, invoice: str) -> InvoiceState:
         """Return an invoice as it is now."""
         with _mapped():
-            found = await self._client.v1.invoices.retrieve_async(invoice)
-            return reading.invoice(found, await self._payment_of(invoice) if found.status == "paid" else None)
+            return reading.invoice(
+                await self._client.v1.invoices.retrieve_async(invoice, {"expand": [_INTENT]})
+            )
 
     async def list_invoices(self, subscription: str) -> list[InvoiceState]:
         """Return the latest invoices of a subscription, newest first."""
         with _mapped():
-            page = await self._client.v1.invoices.list_async({"subscription": subscription, "limit": 12})
-            return [
-                reading.invoice(
-                    found, await self._payment_of(str(found.id)) if found.status == "paid" else None
-                )
-                for found in page.data
-            ]
-
-    async def _payment_of(self, invoice: str) -> str | None:
-        page = await self._client.v1.invoice_payments.list_async({"invoice": invoice, "status": "paid"})
-        return next((reading.id_of(paid.payment.payment_intent) for paid in page.data), None)
+            page = await self._client.v1.invoices.list_async(
+                {"subscription": subscription, "limit": 12, "expand": [f"data.{_INTENT}"]}
+            )
+            return [reading.invoice(found) for found in page.data]
 
     async def refund(self, *, operation: UUID, age: timedelta, payment: str, amount: Money) -> RefundState:
         """Give `amount` of a payment back, once for each operation."""
@@ -273,3 +291,37 @@ class StripeGateway:
         # Once the first key is forgotten, each further day has a key of its own.
         day = int(age / KEYS_LIVE)
         return {"idempotency_key": f"{kind}:{operation}" + (f":{day}" if day else "")}
+
+
+def _changes(
+    found: stripe.Subscription, present: SubscriptionState, wanted: Renewal
+) -> "SubscriptionUpdateParams":
+    """Return what is to be said so that a subscription goes on as wanted; nothing if it does."""
+    params: SubscriptionUpdateParams = {}
+    if wanted.stops != present.stops:
+        params["cancel_at_period_end"] = wanted.stops
+    if wanted.paused is not None and wanted.paused != present.paused:
+        params["pause_collection"] = {"behavior": "void"} if wanted.paused else ""
+    item = found["items"].data[0]
+    amount = wanted.amount
+    if amount is not None and present.charges != amount and item.price.recurring is not None:
+        params["items"] = [
+            {
+                "id": item.id,
+                "price_data": {
+                    "currency": wanted.currency,
+                    "unit_amount": amount.minor,
+                    "product": str(reading.id_of(item.price.product)),
+                    "recurring": {
+                        "interval": item.price.recurring.interval,
+                        "interval_count": item.price.recurring.interval_count,
+                    },
+                },
+            }
+        ]
+        params["proration_behavior"] = "none"
+    if wanted.charge_at is not None and wanted.charge_at != present.next_charge:
+        # A trial is how the next charge is moved without a part of it being charged or given back now.
+        params["trial_end"] = int(wanted.charge_at.timestamp())
+        params["proration_behavior"] = "none"
+    return params

@@ -1,5 +1,6 @@
 """Reading Stripe: its objects, as the library gives them, in the structs of `gateway`."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import UUID
 
@@ -28,6 +29,9 @@ _CLOSED_DISPUTES: dict[str, Literal["warning", "won", "lost"]] = {
     "warning_closed": "warning",
     "prevented": "warning",
 }
+
+_CONFIRM = "authentication_required"
+"""Stripe's code for a charge that its card's bank wants confirmed while nobody is there to do it."""
 
 
 def id_of(reference: object) -> str | None:
@@ -61,6 +65,7 @@ def checkout(session: "Session") -> CheckoutState:
         payment=id_of(session.payment_intent),
         invoice=id_of(session.invoice),
         subscription=id_of(session.subscription),
+        customer=id_of(session.customer),
     )
 
 
@@ -88,16 +93,25 @@ def settlement(moved: stripe.BalanceTransaction) -> Settlement:
 
 def subscription(found: stripe.Subscription) -> SubscriptionState:
     """Read a subscription."""
+    item = found["items"].data[0]
     return SubscriptionState(
         id=found.id,
         operation=operation_of(found.metadata),
         status=found.status,
         stops=found.cancel_at_period_end or found.cancel_at is not None,
+        paused=found.pause_collection is not None,
+        charges=Money(item.price.unit_amount or 0),
+        next_charge=datetime.fromtimestamp(item.current_period_end, UTC),
+        customer=id_of(found.customer),
     )
 
 
-def invoice(found: stripe.Invoice, paid_by: str | None) -> InvoiceState:
-    """Read an invoice; `paid_by` is the payment that paid it."""
+def invoice(found: stripe.Invoice) -> InvoiceState:
+    """Read an invoice that shows the payment that paid it, or was to."""
+    tried = [] if found.payments is None else [one for one in found.payments.data if one.status != "canceled"]
+    intents = [one.payment.payment_intent for one in tried]
+    intent = next((one for one in intents if isinstance(one, stripe.PaymentIntent)), None)
+    error = None if intent is None else intent.last_payment_error
     parent = found.parent.subscription_details if found.parent is not None else None
     return InvoiceState(
         id=str(found.id),
@@ -108,7 +122,14 @@ def invoice(found: stripe.Invoice, paid_by: str | None) -> InvoiceState:
         subscription=None if parent is None else id_of(parent.subscription),
         operation=None if parent is None else operation_of(parent.metadata),
         attempts=found.attempt_count,
-        payment=paid_by,
+        payment=intent.id if intent is not None and found.status == "paid" else None,
+        declined=None if error is None else (error.decline_code or error.code),
+        asks=intent is not None
+        and (intent.status == "requires_action" or (error is not None and error.code == _CONFIRM)),
+        next_try=None
+        if found.next_payment_attempt is None
+        else datetime.fromtimestamp(found.next_payment_attempt, UTC),
+        pay_url=found.hosted_invoice_url,
     )
 
 

@@ -11,14 +11,21 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import ledger
-from coop.billing import household_dues, instalment_endings, instalments, operations, refunds, subscriptions
+from coop.billing import (
+    gaps,
+    household_dues,
+    instalment_endings,
+    instalments,
+    letters,
+    operations,
+    refunds,
+    subscriptions,
+)
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.instalments import InstalmentPlan
 from coop.billing.payments import Payment
 from coop.errors import Refused
-from coop.identity.accounts import Account
 from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, MEMBER_CREDIT, POOL, RESERVE, Posting
-from coop.mail import Letter
 from coop.membership import terms
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
@@ -92,7 +99,7 @@ class Funding:
     @property
     def refundable(self) -> Money:
         """What goes back with it."""
-        return sum((part.amount for part in self.parts), ZERO)
+        return sum((part.amount - part.earlier for part in self.parts), ZERO)
 
 
 async def choice(work: UnitOfWork, account_id: UUID) -> Choice:
@@ -144,28 +151,24 @@ async def stop(units: Units, gateway: Gateway, *, account_id: UUID, key: str) ->
             if answer is not None:
                 return answer
             done = "/account/stop?done=stopped"
+            living = await subscriptions.living(work, account_id)
             stopped = await subscriptions.wish(work, account_id, "stop")
+            if living is not None and stopped:
+                await gaps.release(work, living)
             instalment = await instalment_endings.stop(work, account_id)
             if instalment is not None:
                 subscription, ends = instalment
                 stopped = sorted({*stopped, subscription})
                 done = "/account/stop?done=instalments"
-                await _acknowledge(
+                await letters.post(
                     work,
                     account_id,
-                    "Your instalments are stopped",
-                    "Nothing more will be charged. Your membership runs on as far as you have paid for it, until "
-                    f"{ends - timedelta(seconds=1):%Y-%m-%d}.",
-                    key,
+                    letters.INSTALMENTS_STOPPED,
+                    key=f"acknowledged:{key}",
+                    day=ends - timedelta(seconds=1),
                 )
             elif stopped:
-                await _acknowledge(
-                    work,
-                    account_id,
-                    "Your renewal is stopped",
-                    "Your membership will not renew. Nothing more will be charged, and the year you have runs on to its end.",
-                    key,
-                )
+                await letters.post(work, account_id, letters.STOPPED, key=f"acknowledged:{key}")
             await operations.answer(work, key, done)
         await tell(units, gateway, stopped, [])
     return done
@@ -233,23 +236,13 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         policy_version=term.policy_version,
         person=await ledger.references.of(work, payer_id),
     )
-    amount = f"{work.settings.money.plain(chosen.refund)} {work.settings.currency.upper()}"
-    back = f" {amount} is on its way back to your card." if chosen.refund else ""
-    if chosen.paid_by_another:
-        back = " What was paid for the year is on its way back to whoever paid."
-    received = f"{work.now.astimezone(work.settings.zone):%Y-%m-%d at %H:%M:%S %Z}"
-    said = (
-        f"Whoever paid for your year gave it back on {received}."
-        if by_payer
-        else f"We received your withdrawal on {received}."
-    )
-    await _acknowledge(
-        work,
-        account_id,
-        "Your year has ended" if by_payer else "You have withdrawn",
-        f"{said} Your membership has ended.{back}",
-        str(term.id),
-    )
+    if by_payer:
+        letter = letters.GIVEN_BACK
+    elif chosen.paid_by_another:
+        letter = letters.WITHDRAWN_SHARED
+    else:
+        letter = letters.WITHDRAWN if chosen.refund else letters.WITHDRAWN_UNPAID
+    await letters.post(work, account_id, letter, key=f"acknowledged:{term.id}", amount=chosen.refund)
     return refund_ids
 
 
@@ -285,16 +278,3 @@ async def _funding(work: UnitOfWork, term: Term) -> Funding:
         return Funding(place.due_at, () if credited is None else (whole(credited),))
     gift = await work.session.scalar(select(Gift).where(Gift.term_id == term.id))
     return Funding(None if gift is None else gift.claimed_at)
-
-
-async def _acknowledge(work: UnitOfWork, account_id: UUID, subject: str, body: str, key: str) -> None:
-    account = await work.session.get_one(Account, account_id)
-    if account.email is not None:
-        work.send(
-            Letter(
-                to=account.email,
-                subject=subject,
-                body=f"{body}\n\n{work.settings.name}, {work.settings.url('/account/payments')}\n",
-            ),
-            dedupe_key=f"acknowledged:{key}",
-        )

@@ -20,13 +20,17 @@ from coop.policies import Dues
 from coop.unit_of_work import UnitOfWork, Units
 
 BATCH = 200
+LAST_CALL = 0
+"""As a number of days ahead: the letter that goes out before grace ends."""
+LAST_WORD = timedelta(days=7)
+"""How long before grace ends it does."""
 
 Planned = Callable[[UnitOfWork, UUID], Awaitable[Money | None]]
 """Tells what an account will be charged by itself at the end of its year; nothing if nothing."""
 
 
 class RenewalNotice(Base):
-    """That the end of a term was announced so many days ahead; the key makes it once."""
+    """That the end of a term was announced so many days ahead (0: that its grace ends); the key makes it once."""
 
     __tablename__ = "renewal_notices"
 
@@ -81,7 +85,8 @@ async def remind_due(units: Units, planned: Planned | None = None) -> int:
     """Write to members whose year ends within the days of notice, once for each notice; return how many (a job)."""
     written = 0
     async with units.read() as work:
-        days = sorted((await policies.in_force(work, Dues)).document.notice_days)
+        dues = (await policies.in_force(work, Dues)).document
+        days = sorted(dues.notice_days)
     # The nearest first: after a pause of the service nobody gets the earlier notice on top of the later one.
     for ahead in days:
         while True:
@@ -92,17 +97,36 @@ async def remind_due(units: Units, planned: Planned | None = None) -> int:
             async with units.open() as work:
                 for term_id, account_id in due:
                     written += await _remind(work, term_id, account_id, ahead, planned)
+    if dues.grace_days:
+        written += await _warn_of_lapse(units)
     return written
+
+
+async def _warn_of_lapse(units: Units) -> int:
+    """Write a last time to members whose grace is about to end, with the offer of a place."""
+    written = 0
+    while True:
+        async with units.read() as work:
+            due = await _unannounced(work, LAST_CALL)
+        if not due:
+            return written
+        async with units.open() as work:
+            for term_id, account_id in due:
+                written += await _remind(work, term_id, account_id, LAST_CALL, None)
 
 
 async def _unannounced(work: UnitOfWork, ahead: int) -> Sequence[tuple[UUID, UUID]]:
     later = aliased(Term)
+    nearing = (
+        (Term.ends > work.now, Term.ends <= work.now + timedelta(days=ahead))
+        if ahead != LAST_CALL
+        else (Term.ends <= work.now, Term.grace_until > work.now, Term.grace_until <= work.now + LAST_WORD)
+    )
     rows = await work.session.execute(
         select(Term.id, Term.account_id)
         .join(Account, Account.id == Term.account_id)
         .where(
-            Term.ends > work.now,
-            Term.ends <= work.now + timedelta(days=ahead),
+            *nearing,
             Term.ended_early_at.is_(None),
             Account.email_verified_at.is_not(None),
             Account.locked_at.is_(None),
@@ -138,8 +162,11 @@ async def _remind(
         return False
     price = Money((await policies.in_force(work, Dues)).document.price)
     amount = await planned(work, account_id) if planned else None
-    work.send(
-        notices.year_ends(work.settings, account.email, account.locale, term, price=price, planned=amount),
-        dedupe_key=f"year-ends:{term_id}:{ahead}",
-    )
+    if ahead == LAST_CALL:
+        letter = notices.grace_ends(work.settings, account.email, account.locale, term, price=price)
+    else:
+        letter = notices.year_ends(
+            work.settings, account.email, account.locale, term, price=price, planned=amount
+        )
+    work.send(letter, dedupe_key=f"year-ends:{term_id}:{ahead}")
     return True

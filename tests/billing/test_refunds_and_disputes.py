@@ -366,7 +366,7 @@ async def test_a_refund_that_a_dispute_overtook_stays_with_us_until_the_bank_has
     await till.pay(ada, card=DISPUTED)
     # Withdrawn, and the process dies before the processor is asked.
     async with till.units.open() as work:
-        await withdrawal._give_back(work, ada.id)
+        await withdrawal.give_back(work, ada.id)
     till.clock.advance(timedelta(minutes=2))
     await till.sandbox.settle()
 

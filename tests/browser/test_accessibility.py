@@ -45,6 +45,8 @@ MEMBERS = [
     "/sponsor/transfer",
     "/account/household",
     "/join/organisation",
+    "/account/renewal",
+    "/account/card",
     "/join",
     "/place",
     "/gifts",

@@ -170,7 +170,7 @@ async def test_a_notice_tells_what_will_be_charged_in_the_members_language(
 
     (letter,) = await letters(units)
     assert says in letter.body
-    assert "/account/stop" in letter.body
+    assert "/renewal/" in letter.body
 
 
 async def test_a_notice_to_who_renews_by_hand_names_the_price_and_that_nothing_is_charged(

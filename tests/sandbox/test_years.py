@@ -254,3 +254,23 @@ async def test_an_unpaid_first_invoice_expires_after_a_day(shop: World) -> None:
         "customer.subscription.updated",
     ]
     assert (await shop.stripe.v1.subscriptions.retrieve_async(made.id)).status == "incomplete_expired"
+
+
+async def test_a_trial_moves_the_next_charge_and_prorates_nothing(shop: World) -> None:
+    done = await shop.bought("subscription")
+    until = int(datetime(2028, 2, 1, tzinfo=UTC).timestamp())
+    moved = await shop.stripe.v1.subscriptions.update_async(
+        done.subscription, {"trial_end": until, "proration_behavior": "none"}
+    )
+    assert (moved.status, moved.billing_cycle_anchor) == ("trialing", until)
+    assert await end_of(shop, done.subscription) == "2028-02-01"
+    newest = (await shop.stripe.v1.invoices.list_async()).data[0]
+    assert (newest.billing_reason, newest.amount_due, newest.status) == ("subscription_update", 0, "paid")
+    with pytest.raises(stripe.InvalidRequestError):
+        await shop.stripe.v1.subscriptions.update_async(
+            done.subscription, {"trial_end": 1, "proration_behavior": "none"}
+        )
+    await shop.pass_time(days=325)
+    assert await end_of(shop, done.subscription) == "2029-02-01"
+    newest = (await shop.stripe.v1.invoices.list_async()).data[0]
+    assert (newest.billing_reason, newest.amount_paid) == ("subscription_cycle", 2500)

@@ -32,6 +32,8 @@ def submit(desk: Desk, session: Doc, method: Doc) -> Outcome:
         return Outcome(refused="Here a bank account works for single payments only.")
     if session["mode"] == "setup":
         intent = desk.get("setup_intent", session["setup_intent"])
+        customer = _customer(desk, session, method)
+        intent["customer"] = None if customer is None else customer["id"]
         return _kept(desk, session, setups.confirm(desk, intent, method))
     if session["mode"] == "payment":
         _customer(desk, session, method)

@@ -9,6 +9,7 @@ from api.sandbox.objects.cards import declined
 from api.sandbox.operations import EXPAND, Operation, changed, retrieve
 from api.sandbox.parameters import Shape, count, currency, flag, instant, merged, metadata, need, one_of, text
 from api.sandbox.problems import Doc, StripeProblem
+from api.sandbox.terms import DAY
 
 _ITEM: dict[str, Shape] = {
     "price": text,
@@ -123,7 +124,27 @@ def _update(desk: Desk, params: Doc, name: str) -> Doc:
         fields["payment_settings"] = subscription["payment_settings"] | params["payment_settings"]
     if params.get("items"):
         fields["items"] = _changed_items(desk, subscription, params)
+    if params.get("trial_end"):
+        fields |= _put_off(desk, subscription, params)
     return changed(desk, subscription, fields, "customer.subscription.updated")
+
+
+def _put_off(desk: Desk, subscription: Doc, params: Doc) -> Doc:
+    """Move the next charge to `trial_end`, which is how Stripe moves a billing date without prorating."""
+    if params.get("proration_behavior") != "none":
+        raise not_here("prorations: pass proration_behavior=none", "proration_behavior")
+    end = params["trial_end"]
+    if not isinstance(end, int) or not desk.now < end <= desk.now + 730 * DAY:
+        raise StripeProblem(
+            "`trial_end` must be a timestamp in the future, at most 730 days away.", param="trial_end"
+        )
+    if subscription["status"] not in {"active", "trialing"}:
+        raise StripeProblem("Only a subscription that is paid can be given a trial.", param="trial_end")
+    subscription |= {"status": "trialing", "trial_start": desk.now, "trial_end": end}
+    billing.set_period(desk, subscription, desk.now, end)
+    # As at Stripe, the free period has an invoice of its own, over nothing.
+    invoices.finalize(desk, billing.bill(desk, subscription, "subscription_update", free=True))
+    return {"billing_cycle_anchor": end}
 
 
 def _changed_items(desk: Desk, subscription: Doc, params: Doc) -> Doc:
@@ -192,7 +213,7 @@ OPERATIONS = [
         "/v1/subscriptions/{}",
         _update,
         EXPAND
-        | {key: shape for key, shape in FIELDS.items() if key not in {"collection_method", "trial_end"}}
+        | {key: shape for key, shape in FIELDS.items() if key != "collection_method"}
         | {
             "items": [_ITEM | {"id": text, "deleted": flag}],
             "cancellation_details": _DETAILS,
