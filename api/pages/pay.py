@@ -59,8 +59,9 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What paying the price by instalments means, in figures, before anybody chooses it."""
+    """What paying by instalments means, in figures for one amount, before anybody chooses it."""
 
+    amount: Money
     count: int
     months: int
     """Between one charge and the next."""
@@ -69,7 +70,7 @@ class Division:
     fees: Money
     """The card fees on all charges …"""
     fee: Money
-    """… and the one on the price at once."""
+    """… and the one on the amount at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,18 +269,19 @@ async def _offer(work: UnitOfWork, account_id: UUID) -> Offer:
     )
 
 
-def _division(offer: Offer) -> Division | None:
+def _division(offer: Offer, amount: Money) -> Division | None:
     dues, shares = offer.dues.document, offer.shares.document
-    each = dues.instalment(dues.price)
+    each = dues.instalment(amount.minor)
     if not each:
         return None
     return Division(
+        amount=amount,
         count=dues.instalments,
         months=12 // dues.instalments,
         each=Money(each),
         total=Money(each * dues.instalments),
         fees=Money(shares.fee(each) * dues.instalments),
-        fee=Money(shares.fee(dues.price)),
+        fee=Money(shares.fee(amount.minor)),
     )
 
 
@@ -322,7 +324,7 @@ async def _ask(
         least=Money(offer.dues.document.minimum_card),
         organisations=bool(offer.dues.document.organisation),
         parts=[(name, split[part]) for part, name in PARTS.items()],
-        division=_division(offer),
+        division=_division(offer, price if offer.organisation is None else suggested[0]),
         renewal=given.renewal,
         key=fresh_key(),
         next_path=local_path(given.next),

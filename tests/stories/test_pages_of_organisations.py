@@ -20,6 +20,7 @@ async def test_an_organisation_says_what_it_is_pays_more_and_buys_its_people_yea
     assert (refused.status_code, less.status_code, by_itself.status_code) == (400, 400, 400)
     assert 'value="0"' not in form
     assert 'value="automatic"' not in form
+    assert "For $100: 12 charges of $8.34" in form
     assert "Print Shop, an organisation without a vote" in account
     assert (await till.balance(DEFERRED_DUES), await till.balance(POOL)) == (2500, 7500)
     assert await till.state(shop) == "active"
