@@ -64,7 +64,7 @@ HOLDINGS = (
         why=marked("To keep the member register and to tell networks that you are a member."),
         who=marked("You and stewards. Networks learn active or none, and the month, never how it was paid."),
         until=marked("As long as the co-op must keep its register."),
-        tables=("members", "terms", "renewal_notices"),
+        tables=("members", "terms", "imported_memberships", "renewal_notices"),
     ),
     Holding(
         what=marked("What you paid and what the solidarity pool added"),
@@ -84,6 +84,7 @@ HOLDINGS = (
             "household_years",
             "operations",
             "stripe_events",
+            "stripe_differences",
             "gifts",
             "person_references",
             "reference_lookups",
@@ -190,7 +191,7 @@ HOLDINGS = (
 )
 
 NOTHING_OF_A_PERSON = frozenset(
-    "clients clock_offset covenant_signatures ledger_balances networks pairwise_fingerprint place_queue "
-    "policy_versions receipt_series schedule seals signing_keys used_assertions webhook_endpoints".split()
+    "clients clock_offset covenant_signatures ledger_balances networks pairwise_fingerprint place_queue pool_mornings "
+    "policy_versions receipt_series schedule seals signing_keys stripe_reconciliations stripe_streams used_assertions webhook_endpoints".split()
 )
 """The tables that hold nothing about a person."""

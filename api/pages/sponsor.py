@@ -19,6 +19,7 @@ from coop.billing.checkout import AlreadyMonthly, AutomaticNeedsEmail, PaymentUn
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
+from coop.membership import organisations
 from coop.money import Money
 from coop.policies import Dues
 from coop.sponsorship import impact, institutions, outlook
@@ -185,9 +186,10 @@ async def _introduce(
 ) -> Response[bytes]:
     async with units.read() as work:
         known = await institutions.of(work, viewer.account_id)
+        stands_for = known or await organisations.of(work, viewer.account_id)
     if given is None:
         named: Literal["yes", "no"] = "yes" if known is not None and known.named else "no"
-        given = Introduction(name="" if known is None else known.name, named=named)
+        given = Introduction(name="" if stands_for is None else stands_for.name, named=named)
     return page(
         "sponsor/organisation.html",
         request,
