@@ -23,7 +23,7 @@ test-networks: $(VENV)/dev.stamp build/synapse/.stamp apache ## Let real softwar
 
 soak: $(VENV)/dev.stamp ## Play the life of money for long: STEPS=100000 SEED=7 ENGINE=postgresql; SHRINK=1 makes a failing life short
 	SOAK_STEPS=$(or $(STEPS),20000) SOAK_ENGINE=$(or $(ENGINE),sqlite) $(if $(SHRINK),SOAK_SHRINK=1) $(BIN)/python -m pytest -q -x --show-capture=no \
-		--hypothesis-seed=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')) tests/properties/test_life_of_money.py
+		--hypothesis-seed=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')) tests/properties/test_life_of_money.py tests/stories/test_four_hundred_days.py
 
 bench: $(VENV)/dev.stamp ## Measure the service on this machine; ONLY=refresh ENGINE=postgresql, see benchmarks/README.md
 	@$(BIN)/python -m benchmarks $(if $(ENGINE),--engine "$(ENGINE)") $(if $(ONLY),--only "$(ONLY)") $(if $(PROCESSES),--processes "$(PROCESSES)") \

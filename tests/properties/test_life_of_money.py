@@ -1,5 +1,6 @@
 """The life of money: a thousand steps of `tests/soak` in every run of the tests, as many as wished in `make soak`."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -23,8 +24,8 @@ PHASES = [Phase.generate, Phase.shrink] if "SOAK_SHRINK" in os.environ else [Pha
 def ground(fast_path: Path, request: pytest.FixtureRequest) -> Ground:
     template = request.getfixturevalue(f"{ENGINE}_template")
     if ENGINE == "sqlite":
-        return on_sqlite(template, fast_path, BEGINNINGS[0])
-    return on_postgresql(template, BEGINNINGS[0])
+        return asyncio.run(on_sqlite(template, fast_path, BEGINNINGS[0]))
+    return asyncio.run(on_postgresql(template, BEGINNINGS[0]))
 
 
 def test_sandbox_ledger_terms_and_entitlements_agree_whatever_happens(ground: Ground) -> None:

@@ -2,24 +2,24 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 
-from tests.soak.world import founded
+from tests.soak.world import PEOPLE, founded
 
 Ground = Callable[[], tuple[str, Callable[[], None]]]
 """Makes a database; returns where it is, and what throws it away."""
 
 
-def on_sqlite(template: Path, folder: Path, on: datetime) -> Ground:
+async def on_sqlite(template: Path, folder: Path, on: datetime, people: Sequence[str] = PEOPLE) -> Ground:
     """Copy files."""
     source = folder / "founded.sqlite"
     shutil.copy(template, source)
-    asyncio.run(founded(f"sqlite+aiosqlite:///{source}", on))
+    await founded(f"sqlite+aiosqlite:///{source}", on, people)
 
     def make() -> tuple[str, Callable[[], None]]:
         path = folder / f"{uuid4().hex}.sqlite"
@@ -34,21 +34,21 @@ def on_sqlite(template: Path, folder: Path, on: datetime) -> Ground:
     return make
 
 
-def on_postgresql(template: str, on: datetime) -> Ground:
+async def on_postgresql(template: str, on: datetime) -> Ground:
     """Copy databases within one server."""
     server, _, name = template.rpartition("/")
 
-    def run(command: str) -> None:
-        async def execute() -> None:
-            connection = await asyncpg.connect(f"{server.replace('+asyncpg', '')}/postgres")
-            await connection.execute(command)
-            await connection.close()
+    async def execute(command: str) -> None:
+        connection = await asyncpg.connect(f"{server.replace('+asyncpg', '')}/postgres")
+        await connection.execute(command)
+        await connection.close()
 
-        asyncio.run(execute())
+    def run(command: str) -> None:
+        asyncio.run(execute(command))
 
     source = f"founded_{uuid4().hex}"
-    run(f"CREATE DATABASE {source} TEMPLATE {name} STRATEGY FILE_COPY")
-    asyncio.run(founded(f"{server}/{source}", on))
+    await execute(f"CREATE DATABASE {source} TEMPLATE {name} STRATEGY FILE_COPY")
+    await founded(f"{server}/{source}", on)
 
     def make() -> tuple[str, Callable[[], None]]:
         copy = f"life_{uuid4().hex}"

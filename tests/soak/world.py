@@ -61,7 +61,7 @@ LONGEST_STEP = timedelta(days=28)
 
 @dataclass
 class World:
-    """One cooperative, one processor, five people."""
+    """One cooperative, one processor, and the people between them."""
 
     units: StagedUnits
     gateway: StripeGateway
@@ -166,7 +166,8 @@ class World:
 
     async def change_card(self, *, who: int, card: str) -> None:
         """Put another card behind all renewals, in the processor's portal."""
-        email = f"{PEOPLE[who]}@example.org"
+        async with self.units.read() as work:
+            email = (await work.session.get_one(Account, self.people[who])).email
 
         def change(desk: Desk) -> None:
             for customer in desk.where("customer", email=email):
@@ -224,11 +225,11 @@ class World:
 
     async def deliver(self, *, order: Sequence[int], fates: Sequence[str]) -> None:
         """Bring some of the waiting webhooks, in any order; each arrives, arrives twice, or is lost for ever."""
+        waiting = await self.sandbox.run(lambda desk: webhooks.ready(desk, most=500, everything=True))
         for pick, fate in zip(order, fates, strict=False):
-            waiting = await self.sandbox.run(lambda desk: webhooks.ready(desk, most=500, everything=True))
             if not waiting:
                 return
-            delivery = waiting[pick % len(waiting)]
+            delivery = waiting.pop(pick % len(waiting))
             if fate == "lost":
                 await self.sandbox.run(
                     lambda desk, number=delivery.number: desk.store.run(  # type: ignore[misc]  # a default is how a lambda binds
@@ -267,6 +268,7 @@ class World:
             await self.sandbox.tick()
             by -= step
             if step == LONGEST_STEP or by:
+                self.stage.lost = 0
                 await (self.hear() if heard else self.lose_webhooks())
                 await self.all_jobs()
 
@@ -290,9 +292,9 @@ class World:
         """Let everything come to rest: nothing goes wrong any more, and the jobs have the time that they need."""
         self.stage.fuse, self.stage.lost = None, 0
         await (self.hear() if heard else self.lose_webhooks())
-        for _ in range(2):
-            # Longer than any lease, and than a page may be without news.
-            self.clock.advance(timedelta(minutes=10))
+        # Longer than any lease, and then longer than a page stays open whose address nobody ever learnt.
+        for pause in (timedelta(minutes=10), timedelta(hours=25)):
+            self.clock.advance(pause)
             await self.sandbox.tick()
             await (self.hear() if heard else self.lose_webhooks())
             await self.all_jobs()
@@ -319,8 +321,8 @@ def settings_for(database_url: str) -> Settings:
     )
 
 
-async def founded(database_url: str, on: datetime) -> None:
-    """Found a cooperative that has a reserve, and five people who have accounts."""
+async def founded(database_url: str, on: datetime, people: Sequence[str] = PEOPLE) -> None:
+    """Found a cooperative that has a reserve, and people who have accounts."""
     units = Units(settings_for(database_url), FixedClock(on))
     await found(units)
     async with units.open() as work:
@@ -332,13 +334,13 @@ async def founded(database_url: str, on: datetime) -> None:
             description="The founders' reserve, on which losses fall",
             postings=[ledger.debit(ledger.BANK, reserve), ledger.credit(ledger.RESERVE, reserve)],
         )
-    for handle in PEOPLE:
+    for handle in people:
         await register(units, handle, email=f"{handle}@example.org")
     await units.close()
 
 
 @contextlib.asynccontextmanager
-async def world(database_url: str, begins: datetime) -> AsyncIterator[World]:
+async def world(database_url: str, begins: datetime, people: Sequence[str] = PEOPLE) -> AsyncIterator[World]:
     """Open a founded cooperative for business, with a processor that has never heard of it."""
     clock, stage = FixedClock(begins), Stage()
     settings = settings_for(database_url)
@@ -362,7 +364,7 @@ async def world(database_url: str, begins: datetime) -> AsyncIterator[World]:
     try:
         async with units.read() as work:
             accounts = dict((await work.session.execute(select(Account.handle, Account.id))).all())
-        yield World(units, gateway, sandbox, clock, stage, jobs, [accounts[handle] for handle in PEOPLE])
+        yield World(units, gateway, sandbox, clock, stage, jobs, [accounts[handle] for handle in people])
     finally:
         await units.close()
         sandbox.close()
