@@ -14,11 +14,12 @@ from api.pages.entrance import onward, told
 from api.pages.rendering import page
 from api.pages.steward.access import PATH, Nothing, Typed, admit
 from coop.billing.desk import acts, waiting
-from coop.billing.desk.acts import Act, Assign, GiveToPool, SendBack, SetAside
+from coop.billing.desk.acts import Act, Assign, GiveToPool, SendBack, SetAside, SettleDispute
 from coop.billing.offline import transactions
 from coop.billing.reconciliation import differences
 from coop.errors import Invalid
 from coop.identity import accounts
+from coop.money import ZERO
 from coop.unit_of_work import UnitOfWork, Units
 
 HERE = f"{PATH}/payments"
@@ -30,6 +31,14 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
 
     what: Typed = ""
     handle: Typed = ""
+    reason: Typed = ""
+
+
+class Settled(msgspec.Struct, forbid_unknown_fields=True):
+    """What came back of a lost dispute, and why it is settled."""
+
+    dispute: Typed = ""
+    received: Typed = ""
     reason: Typed = ""
 
 
@@ -126,13 +135,32 @@ async def refunds(
 
 @get(f"{PATH}/disputes", include_in_schema=False)
 async def disputes(
-    request: AnyRequest, units: NamedDependency[Units], signed_in: NamedDependency[Viewer]
+    request: AnyRequest,
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+    done: FromQuery[Done] = "",
 ) -> Response[bytes]:
-    """List disputes that are open."""
-    async with units.read() as work:
-        await admit(work, signed_in)
-        found = await waiting.disputes(work)
-    return page("steward/disputes.html", request, disputes=found)
+    """List disputes that are open, or lost and not settled."""
+    return await _disputes(request, units, signed_in, Settled(), done=done)
+
+
+@post(f"{PATH}/disputes", include_in_schema=False)
+async def settle(
+    request: AnyRequest,
+    data: URLEncodedBody[Settled],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Settle a lost dispute, so that its member may begin another year."""
+    try:
+        received = units.settings.money.parse(data.received, field="received") if data.received else ZERO
+        act = SettleDispute(dispute_id=data.dispute, received=received.minor)
+        async with units.open() as work:
+            proposal = await acts.decide(work, act, by=signed_in.account_id, reason=data.reason)
+    except Invalid as refusal:
+        errors = {refusal.field or "received": refusal.message}
+        return await _disputes(request, units, signed_in, data, errors=errors)
+    return onward(f"{PATH}/proposals?done=proposed" if proposal else f"{PATH}/disputes?done=decided")
 
 
 @get(f"{PATH}/differences", include_in_schema=False)
@@ -206,4 +234,28 @@ async def _one(
     )
 
 
-routes = [unmatched, one, decide, sending, sent, refunds, disputes, apart, propose]
+async def _disputes(
+    request: AnyRequest,
+    units: Units,
+    viewer: Viewer,
+    given: Settled,
+    *,
+    done: Done = "",
+    errors: dict[str, str] | None = None,
+) -> Response[bytes]:
+    async with units.read() as work:
+        treasurer = await admit(work, viewer)
+        found = await waiting.disputes(work)
+    return page(
+        "steward/disputes.html",
+        request,
+        status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
+        disputes=found,
+        treasurer=treasurer,
+        given=given,
+        done=done,
+        errors=told(request, errors or {}),
+    )
+
+
+routes = [unmatched, one, decide, sending, sent, refunds, disputes, settle, apart, propose]

@@ -1,6 +1,7 @@
 """One member's payments, for a steward who has a reason to look; the look is logged, and the member reads it."""
 
 from http import HTTPStatus
+from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
@@ -13,8 +14,8 @@ from api.pages.rendering import page
 from api.pages.steward.access import PATH, Typed, admit
 from coop.billing import payments
 from coop.billing.desk import acts, waiting
-from coop.billing.desk.acts import Cash
-from coop.errors import Invalid, NotFound
+from coop.billing.desk.acts import Cash, GiveBack
+from coop.errors import Invalid, NotFound, Refused
 from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.membership import standing
@@ -27,6 +28,15 @@ class Look(msgspec.Struct, forbid_unknown_fields=True):
     """Whose record, and why."""
 
     handle: Typed = ""
+    reason: Typed = ""
+
+
+class Back(msgspec.Struct, forbid_unknown_fields=True):
+    """What of a payment goes back, and why."""
+
+    payment: Typed = ""
+    handle: Typed = ""
+    amount: Typed = ""
     reason: Typed = ""
 
 
@@ -64,6 +74,29 @@ async def look(
         errors = told(request, {refusal.field or "handle": refusal.message})
         return page("steward/look.html", request, status=HTTPStatus.BAD_REQUEST, given=data, errors=errors)
     return await _record(request, units, signed_in, account)
+
+
+@post(f"{PATH}/refund", include_in_schema=False)
+async def give_back(
+    request: AnyRequest,
+    data: URLEncodedBody[Back],
+    units: NamedDependency[Units],
+    signed_in: NamedDependency[Viewer],
+) -> Response[bytes]:
+    """Give a payment back, in part or whole; a large sum waits for a second treasurer."""
+    try:
+        amount = units.settings.money.parse(data.amount)
+        async with units.open() as work:
+            act = GiveBack(payment_id=_id(data.payment), amount=amount.minor)
+            proposal = await acts.decide(work, act, by=signed_in.account_id, reason=data.reason)
+    except (Invalid, Refused) as refusal:
+        async with units.open() as work:
+            account = await waiting.look_up(
+                work, data.handle, by=signed_in.account_id, reason=data.reason or "A refund that was refused"
+            )
+        errors = told(request, {refusal.field or "amount": refusal.message})
+        return await _record(request, units, signed_in, account, given=data, errors=errors)
+    return onward(f"{PATH}/proposals?done=proposed" if proposal else f"{PATH}/refunds?done=decided")
 
 
 @get(f"{PATH}/cash", include_in_schema=False)
@@ -107,18 +140,33 @@ async def _record(
     units: Units,
     viewer: Viewer,
     account: Account,
+    *,
+    given: Back | None = None,
+    errors: dict[str, str] | None = None,
 ) -> Response[bytes]:
     async with units.read() as work:
-        await admit(work, viewer)
+        treasurer = await admit(work, viewer)
         stands = await standing.of(work, account.id)
         made = await payments.made_by(work, account.id)
     return page(
         "steward/member.html",
         request,
+        status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         account=account,
         standing=stands,
         payments=made,
+        treasurer=treasurer,
+        given=given or Back(),
+        plain=units.settings.money.plain,
+        errors=errors or {},
     )
 
 
-routes = [ask, look, till, take]
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid("Choose one of the payments.", field="payment") from error
+
+
+routes = [ask, look, give_back, till, take]

@@ -12,9 +12,11 @@ import msgspec
 from sqlalchemy import select, update
 
 from coop import ledger
+from coop.billing import disputes, refunds
+from coop.billing.disputes import Dispute
 from coop.billing.offline import matching, transactions, transfers
 from coop.billing.payments import Payment
-from coop.billing.refunds import Refund
+from coop.billing.refunds import Refund, TooMuchBack
 from coop.database import changed
 from coop.errors import Invalid, NotFound
 from coop.identity.accounts import Account
@@ -68,7 +70,21 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True, tag="set_aside"):
     transaction_id: UUID
 
 
-Act = Cash | Assign | SendBack | GiveToPool | SetAside
+class GiveBack(msgspec.Struct, frozen=True, kw_only=True, tag="give_back"):
+    """A payment that goes back, in part or whole, while what it paid for stays."""
+
+    payment_id: UUID
+    amount: int
+
+
+class SettleDispute(msgspec.Struct, frozen=True, kw_only=True, tag="settle_dispute"):
+    """A lost dispute that its member has made good by bank transfer, or that is forgiven."""
+
+    dispute_id: str
+    received: int
+
+
+Act = Cash | Assign | SendBack | GiveToPool | SetAside | GiveBack | SettleDispute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +124,10 @@ async def in_words(work: UnitOfWork, proposal: Proposal) -> Proposed:
     amount, detail = None, ""
     if proposal.kind.startswith("money."):
         act = msgspec.json.decode(proposal.document, type=Act)
-        if isinstance(act, Cash):
+        if isinstance(act, Cash | GiveBack):
             amount = Money(act.amount)
+        elif isinstance(act, SettleDispute):
+            amount, detail = Money(act.received), act.dispute_id
         else:
             found = await work.session.get(transactions.BankTransaction, act.transaction_id)
             if found is not None:
@@ -203,6 +221,13 @@ async def _carry_out(work: UnitOfWork, act: Act, *, external_id: str) -> None:
             transfer=await transfers.current(work, act.account_id, act.purpose),
         )
         return
+    if isinstance(act, GiveBack):
+        payment = await work.session.get_one(Payment, act.payment_id, populate_existing=True)
+        await refunds.give_back(work, payment, Money(act.amount), reason="by a treasurer")
+        return
+    if isinstance(act, SettleDispute):
+        await disputes.settle(work, act.dispute_id, received=Money(act.received))
+        return
     transaction = await transactions.get(work, act.transaction_id)
     match act:
         case Assign():
@@ -251,6 +276,21 @@ async def _weighed(work: UnitOfWork, act: Act) -> tuple[Money, UUID | None]:
             if isinstance(act, Cash):
                 return _positive(act.amount), act.account_id
             return (await transactions.get(work, act.transaction_id)).amount, act.account_id
+        case GiveBack():
+            payment = await work.session.get(Payment, act.payment_id)
+            if payment is None:
+                raise Invalid("Choose one of the payments.", field="payment")
+            amount = _positive(act.amount)
+            if amount > payment.amount - payment.refunded - payment.disputed:
+                raise TooMuchBack(field="amount")
+            return amount, payment.account_id
+        case SettleDispute():
+            dispute = await work.session.get(Dispute, act.dispute_id)
+            if dispute is None:
+                raise Invalid("Choose one of the disputes.", field="dispute")
+            disputed = await work.session.get_one(Payment, dispute.payment_id)
+            # Forgiven or made good: as much is at stake.
+            return dispute.amount, disputed.account_id
         case SetAside():
             await transactions.get(work, act.transaction_id)
             return ZERO, None
@@ -268,5 +308,9 @@ def _subject(act: Act) -> str:
     match act:
         case Cash():
             return ""
+        case GiveBack():
+            return str(act.payment_id)
+        case SettleDispute():
+            return act.dispute_id[:200]
         case _:
             return str(act.transaction_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from coop.billing.disputes import Dispute
 from coop.billing.offline import transactions
@@ -126,7 +126,7 @@ async def refunds(work: UnitOfWork) -> Sequence[Refund]:
 
 
 async def disputes(work: UnitOfWork) -> Sequence[Dispute]:
-    """Return disputes that are open, the oldest first."""
+    """Return disputes that are open, or lost and not settled yet, the oldest first."""
     found = select(Dispute).where(_disputed()).order_by(Dispute.opened_at, Dispute.id)
     return (await work.session.scalars(found.limit(transactions.PAGE))).all()
 
@@ -155,4 +155,4 @@ async def look_up(work: UnitOfWork, handle: str, *, by: UUID, reason: str) -> Ac
 
 
 def _disputed() -> ColumnElement[bool]:
-    return Dispute.state == "open"
+    return or_(Dispute.state == "open", and_(Dispute.state == "lost", Dispute.settled_at.is_(None)))

@@ -5,10 +5,11 @@ from sqlalchemy import select
 
 from coop.billing import withdrawal
 from coop.billing.desk import acts
-from coop.billing.desk.acts import Act, Assign, Cash, GiveToPool, NoSuchRefund, SendBack, SetAside
+from coop.billing.desk.acts import Act, Assign, Cash, GiveBack, GiveToPool, NoSuchRefund, SendBack, SetAside
 from coop.billing.offline import matching, statements, transactions
 from coop.billing.offline.transactions import BankTransaction, NoSuchTransaction
-from coop.billing.refunds import Refund
+from coop.billing.payments import Payment
+from coop.billing.refunds import Refund, TooMuchBack
 from coop.errors import Invalid
 from coop.identity.accounts import Account
 from coop.stewardship import audit, roles
@@ -156,3 +157,20 @@ async def test_a_withdrawn_year_that_was_paid_by_bank_is_given_back_by_hand(till
     with pytest.raises(NoSuchRefund):
         async with till.units.open() as work:
             await acts.paid_out(work, refund, by=tess.id)
+
+
+async def test_a_part_is_given_back_by_one_and_a_large_sum_by_two(till: Till) -> None:
+    await till.endow()
+    ada, tess, theo = await till.person(), await treasurer(till, "tess"), await treasurer(till, "theo")
+    await till.pay(ada, 20_000, purpose="sponsor")
+    async with till.units.read() as work:
+        payment = await work.session.scalar(select(Payment.id))
+    assert payment is not None
+
+    assert await decide(till, GiveBack(payment_id=payment, amount=5000), tess) is None
+    proposal = await decide(till, GiveBack(payment_id=payment, amount=15_000), tess)
+    await approve(till, proposal, theo)
+    with pytest.raises(TooMuchBack):
+        await decide(till, GiveBack(payment_id=payment, amount=1), tess)
+
+    assert await till.count(Refund, Refund.state == "intended") == 2
