@@ -75,6 +75,9 @@ HOLDINGS = (
         until=marked("Amounts stay in the books for ever; the link to you until you erase the account."),
         tables=(
             "checkouts",
+            "customers",
+            "card_visits",
+            "obstacles",
             "payments",
             "refunds",
             "receipts",
