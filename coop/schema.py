@@ -17,11 +17,11 @@ import coop.authorization.keys
 import coop.authorization.notices
 import coop.authorization.tokens
 import coop.billing.cards
-import coop.billing.checkout
 import coop.billing.disputes
 import coop.billing.household_dues
 import coop.billing.importing.held
 import coop.billing.instalments
+import coop.billing.intents
 import coop.billing.offline.transactions
 import coop.billing.offline.transfers
 import coop.billing.operations

@@ -18,8 +18,8 @@ from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
 from api.sandbox.webhooks import sign
 from coop import ledger, policies, worker
 from coop.billing import checkout, giving
-from coop.billing.checkout import Purpose, Wish
 from coop.billing.gateway import Gateway
+from coop.billing.intents import Purpose, Wish
 from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
 from coop.database import Base

@@ -20,8 +20,8 @@ from api.pages.pay import fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
 from coop.billing import checkout, giving, subscriptions
-from coop.billing.checkout import PaymentUnderWay, Wish
 from coop.billing.gateway import Gateway, GatewayAway
+from coop.billing.intents import PaymentUnderWay, Wish
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.membership import terms

@@ -17,9 +17,9 @@ from api.pages.pay import chosen, fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
 from coop.billing import checkout, household_dues, household_endings
-from coop.billing.checkout import Wish
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.household_dues import NobodyToPayFor
+from coop.billing.intents import Wish
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.membership import households

@@ -12,7 +12,7 @@ from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
 from api.pages.rendering import page
 from coop import policies
-from coop.billing import checkout
+from coop.billing import intents
 from coop.errors import Invalid, Refused
 from coop.membership import households, organisations, terms
 from coop.money import Money
@@ -52,7 +52,7 @@ async def submit(
                 await organisations.turn_back(work, signed_in.account_id)
                 return onward("/join")
             # What was begun as a person ends as one.
-            paying = await checkout.live(work, signed_in.account_id)
+            paying = await intents.live(work, signed_in.account_id)
             if paying is not None or await places.open_place(work, signed_in.account_id) is not None:
                 raise UnderWay
             if await households.of(work, signed_in.account_id) is not None:

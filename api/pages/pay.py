@@ -19,10 +19,10 @@ from api.pages.home import PARTS
 from api.pages.rendering import page
 from api.security import local_path
 from coop import policies
-from coop.billing import checkout
-from coop.billing.checkout import AutomaticNeedsEmail, Checkout, Wish
+from coop.billing import checkout, intents
 from coop.billing.gateway import Gateway, GatewayAway, NotVisible
 from coop.billing.instalments import InstalmentsNeedEmail, InstalmentsUnpaid
+from coop.billing.intents import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.offline import transfers
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
@@ -146,7 +146,7 @@ async def submit(
 async def _announced(units: Units, gateway: Gateway, viewer: Viewer, amount: Money) -> str:
     """Announce a bank transfer, having closed the payment page that the same person may have open."""
     async with units.read() as work:
-        other = await checkout.live(work, viewer.account_id)
+        other = await intents.live(work, viewer.account_id)
     if other is not None and other.purpose == "dues":
         await checkout.close(units, gateway, other)
     async with units.open() as work:
@@ -213,7 +213,7 @@ async def _visit(work: UnitOfWork, account_id: UUID, raw: str) -> Checkout | Non
 
 async def _under_way(work: UnitOfWork, account_id: UUID) -> str:
     """Return where a second click leads: to the payment page that the first one opened."""
-    found = await checkout.live(work, account_id)
+    found = await intents.live(work, account_id)
     return found.url if found is not None and found.url is not None else "/join"
 
 

@@ -14,9 +14,9 @@ from api.pages.entrance import onward, told
 from api.pages.pay import fresh_key
 from api.pages.rendering import page
 from coop.billing import choices, withdrawal
-from coop.billing.checkout import AutomaticNeedsEmail
 from coop.billing.choices import NothingRenews, YearHasEnded
 from coop.billing.gateway import Gateway
+from coop.billing.intents import AutomaticNeedsEmail
 from coop.errors import CoopError, Invalid
 from coop.membership import renewal_links
 from coop.money import ZERO

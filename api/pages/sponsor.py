@@ -15,8 +15,8 @@ from api.pages.pay import chosen, fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
 from coop.billing import checkout, sponsoring
-from coop.billing.checkout import AlreadyMonthly, AutomaticNeedsEmail, PaymentUnderWay, Wish
 from coop.billing.gateway import Gateway, GatewayAway
+from coop.billing.intents import AlreadyMonthly, AutomaticNeedsEmail, PaymentUnderWay, Wish
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.membership import organisations

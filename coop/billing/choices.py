@@ -11,8 +11,8 @@ from uuid import UUID
 
 from coop import policies
 from coop.billing import gaps, letters, operations, subscriptions
-from coop.billing.checkout import LARGEST, AmountTooSmall, AutomaticNeedsEmail
 from coop.billing.gateway import Gateway, GatewayAway, GatewayRefused
+from coop.billing.intents import LARGEST, AmountTooSmall, AutomaticNeedsEmail
 from coop.errors import Invalid, Refused
 from coop.identity.accounts import Account
 from coop.membership import renewal_links, terms

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 
 from coop import policies
-from coop.billing import checkout, refunds
+from coop.billing import checkout, intents, refunds
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
@@ -22,7 +22,7 @@ BATCH = 200
 async def leave(units: Units, gateway: Gateway, account_id: UUID) -> None:
     """Take a request for a place back, whatever is under way for it; money that waits with it is sent back at once."""
     async with units.read() as work:
-        paying = await checkout.live(work, account_id)
+        paying = await intents.live(work, account_id)
     if paying is not None and paying.place_id is not None:
         await checkout.close(units, gateway, paying)
     async with units.open() as work:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from coop import policies
 from coop.billing import letters, subscriptions
-from coop.billing.checkout import Checkout
+from coop.billing.intents import Checkout
 from coop.billing.subscriptions import Subscription
 from coop.errors import Refused
 from coop.membership import terms

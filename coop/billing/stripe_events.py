@@ -13,7 +13,6 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.billing import checkout, disputes, payments, refunds, renewals, subscriptions
-from coop.billing.checkout import Checkout
 from coop.billing.gateway import (
     CheckoutState,
     DisputeState,
@@ -24,6 +23,7 @@ from coop.billing.gateway import (
     RefundState,
     SubscriptionState,
 )
+from coop.billing.intents import Checkout
 from coop.database import Base, insert_once
 from coop.unit_of_work import UnitOfWork, Units
 

@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from api.sandbox import Fault
-from coop.billing import checkout, reconciliation
-from coop.billing.checkout import AmountTooSmall, AutomaticNeedsEmail, Checkout, PaymentUnderWay, Wish
+from coop.billing import checkout, intents, reconciliation
 from coop.billing.gateway import GatewayAway
+from coop.billing.intents import AmountTooSmall, AutomaticNeedsEmail, Checkout, PaymentUnderWay, Wish
 from coop.billing.operations import InFlight, KeyReused
 from coop.billing.payments import Payment
 from coop.errors import CoopError, Refused
@@ -167,7 +167,7 @@ async def test_money_that_comes_after_its_reservation_is_credit_at_the_head_of_t
     await till.enter(url)
     # The webhook is late, and meanwhile the reservation has been taken back and given to somebody else.
     async with till.units.open() as work:
-        row = await checkout.live(work, ada.id)
+        row = await intents.live(work, ada.id)
         assert row is not None
         await checkout._expire(work, row.id)
     assert (await till.ask(bob, 1000)).state == "offered"
@@ -191,7 +191,7 @@ async def test_credit_that_waited_thirty_days_goes_back(till: Till) -> None:
     ada, bob = await till.person(), await till.person("bob")
     await till.enter(await till.begin(ada, 1000))
     async with till.units.open() as work:
-        row = await checkout.live(work, ada.id)
+        row = await intents.live(work, ada.id)
         assert row is not None
         await checkout._expire(work, row.id)
     await till.ask(bob, 1000)
@@ -209,7 +209,7 @@ async def test_two_paid_pages_of_one_person_are_one_year_and_one_refund(till: Ti
     ada = await till.person()
     first = await till.begin(ada)
     async with till.units.open() as work:
-        row = await checkout.live(work, ada.id)
+        row = await intents.live(work, ada.id)
         assert row is not None
         # As if closing the first page had been lost on the way.
         await checkout._expire(work, row.id)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coop import ledger
-from coop.billing import checkout, household_endings, reconciliation, withdrawal
-from coop.billing.checkout import Checkout
+from coop.billing import checkout, household_endings, intents, reconciliation, withdrawal
 from coop.billing.household_dues import HouseholdYear, NobodyToPayFor
+from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
 from coop.billing.withdrawal import TooLateToWithdraw
 from coop.governance import electorate
@@ -169,7 +169,7 @@ async def test_money_without_a_live_reservation_goes_back_whole(till: Till) -> N
         await till.enter(url)
         await till.sandbox.settle()
     async with till.units.open() as work:
-        found = await checkout.live(work, ada.id)
+        found = await intents.live(work, ada.id)
         assert found
         await checkout._expire(work, found.id)
 

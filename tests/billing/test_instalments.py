@@ -11,7 +11,6 @@ from sqlalchemy import select
 from api.sandbox import Fault
 from coop import policies
 from coop.billing import instalments, reconciliation, renewals, subscriptions, withdrawal
-from coop.billing.checkout import Checkout
 from coop.billing.gateway import InvoiceState
 from coop.billing.instalments import (
     InstalmentPlan,
@@ -20,6 +19,7 @@ from coop.billing.instalments import (
     NoInstalments,
     part,
 )
+from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
 from coop.billing.subscriptions import Subscription
 from coop.clock import local_date

@@ -15,9 +15,9 @@ from coop.billing import (
     subscriptions,
     withdrawal,
 )
-from coop.billing.checkout import Checkout
 from coop.billing.choices import YearHasEnded
 from coop.billing.gateway import Renewal
+from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
 from coop.billing.subscriptions import ENDED, Subscription
 from coop.identity.accounts import Account

@@ -4,7 +4,7 @@ import pytest
 
 from api.sandbox import Fault, Terms
 from coop.billing import reconciliation, sponsoring, subscriptions
-from coop.billing.checkout import AlreadyMonthly
+from coop.billing.intents import AlreadyMonthly
 from coop.billing.payments import Payment
 from coop.billing.subscriptions import Subscription
 from coop.identity.accounts import Account

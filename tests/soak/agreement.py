@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from api.sandbox.problems import Doc
 from coop import ledger
-from coop.billing.checkout import Checkout
 from coop.billing.disputes import Dispute
+from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
 from coop.billing.subscriptions import ENDED, Subscription

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from coop.billing.checkout import Purpose
+from coop.billing.intents import Purpose
 from tests.soak import agreement
 from tests.soak.ground import Ground
 from tests.soak.stage import Died

@@ -19,8 +19,8 @@ from api.sandbox.objects import completion, disputes, payment_methods, refunds
 from api.sandbox.objects.cards import CARDS
 from api.sandbox.problems import Doc, StripeProblem
 from coop import ledger, worker
-from coop.billing import checkout, credit, stripe_events, withdrawal
-from coop.billing.checkout import Purpose, Wish
+from coop.billing import checkout, credit, intents, stripe_events, withdrawal
+from coop.billing.intents import Purpose, Wish
 from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
 from coop.errors import CoopError
@@ -115,7 +115,7 @@ class World:
     async def come_back(self, *, who: int) -> None:
         """Land on the page after paying, which does what a lost webhook would have done."""
         async with self.units.read() as work:
-            visit = await checkout.live(work, self.people[who])
+            visit = await intents.live(work, self.people[who])
         if visit is not None and visit.gateway_id is not None:
             with contextlib.suppress(CoopError):
                 state = await self.gateway.fetch_checkout(visit.gateway_id)

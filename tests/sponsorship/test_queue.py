@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from coop.billing import checkout, credit, refunds
+from coop.billing import checkout, credit, intents, refunds
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
 from coop.identity.accounts import Account
@@ -38,7 +38,7 @@ async def money_too_late(till: Till, account: Account, cents: int) -> None:
     url = await till.begin(account, cents)
     await till.enter(url)
     async with till.units.open() as work:
-        row = await checkout.live(work, account.id)
+        row = await intents.live(work, account.id)
         assert row is not None
         await checkout._expire(work, row.id)
 

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from coop.billing import operations
-from coop.billing.checkout import Checkout
+from coop.billing.intents import Checkout
 from coop.billing.operations import Operation
 from coop.billing.payments import Payment
 from coop.identity.accounts import Account

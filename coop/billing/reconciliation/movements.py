@@ -14,10 +14,10 @@ from sqlalchemy import case, exists, func, select, tuple_
 
 from coop import ledger
 from coop.billing import payments, stripe_events
-from coop.billing.checkout import Checkout
 from coop.billing.gateway import Gateway, Notice
 from coop.billing.importing import held
 from coop.billing.importing.held import ImportedMembership
+from coop.billing.intents import Checkout
 from coop.billing.lists import Movement
 from coop.billing.reconciliation import differences, streams
 from coop.billing.reconciliation.differences import Difference, Found

@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop.billing import subscriptions
-from coop.billing.checkout import Checkout
 from coop.billing.gateway import Gateway, NotVisible
 from coop.billing.importing.held import ImportedMembership
+from coop.billing.intents import Checkout
 from coop.billing.lists import Renewing
 from coop.billing.reconciliation import differences, streams
 from coop.billing.reconciliation.differences import Difference, Found

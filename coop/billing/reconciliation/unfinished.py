@@ -6,9 +6,9 @@ from datetime import timedelta
 from sqlalchemy import case, exists, select
 
 from coop.billing import checkout, disputes, payments, renewals, subscriptions
-from coop.billing.checkout import Checkout
 from coop.billing.disputes import Dispute
 from coop.billing.gateway import Gateway, InvoiceState, NotVisible
+from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
 from coop.billing.reconciliation import differences
 from coop.billing.reconciliation import renewals as compared

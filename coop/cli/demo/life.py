@@ -19,8 +19,8 @@ from api.sandbox.sandbox import Sandbox, Webhook
 from api.sandbox.terms import Terms
 from coop import policies, worker
 from coop.billing import checkout, stripe_events
-from coop.billing.checkout import Purpose, Wish
 from coop.billing.gateway import Gateway
+from coop.billing.intents import Purpose, Wish
 from coop.billing.stripe_gateway import StripeGateway
 from coop.cli.demo import assembly, neighbours
 from coop.cli.demo.mounting import Mounted
