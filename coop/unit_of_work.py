@@ -112,7 +112,8 @@ class Units:
         """Give a hot path the driver's own connection (`coop.prepared`); like a unit, only the edge opens one."""
         wall = self.clock.wall()
         async with self._drivers.lent(wall) as driver:
-            line = Line(driver, self._drivers.dialect, self.settings, wall, wall)
+            now = self.clock.business(wall, timedelta(0))
+            line = Line(driver, self._drivers.dialect, self.settings, now, wall)
             if self.clock.movable:
                 found = await _OFFSET.rows(line)
                 ahead = timedelta(seconds=found[0][0] if found else 0)

@@ -3,9 +3,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from coop.clock import FixedClock
+from coop.clock import FixedClock, PastClock
 from coop.mail import Letter
 from coop.outbox import OutboxMessage
+from coop.settings import Settings
 from coop.unit_of_work import Units
 
 
@@ -40,3 +41,12 @@ async def test_business_time_moves_and_wall_time_does_not(units: Units, clock: F
     async with units.read() as work:
         assert work.wall == clock.instant
         assert work.now == clock.instant + timedelta(days=365)
+
+
+async def test_a_line_bears_the_business_time_of_a_past_that_is_lived_through(
+    units: Units, settings: Settings, clock: FixedClock
+) -> None:
+    past = Units(settings, PastClock(clock.instant - timedelta(days=90)))
+    async with past.line() as line, past.read() as work:
+        assert line.now == work.now == clock.instant - timedelta(days=90)
+    await past.close()
