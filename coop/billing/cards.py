@@ -111,10 +111,10 @@ async def customer_of(work: UnitOfWork, account_id: UUID) -> str | None:
 
 async def begin(units: Units, gateway: Gateway, *, account_id: UUID, next_path: str, key: str) -> str:
     """Return the page on which to leave a card; a repeat under the same key gets the same answer."""
-    async with operations.released(units, key):
+    async with operations.released(units, key) as lease:
         async with units.open() as work:
             answer = await operations.claim(
-                work, key, account_id=account_id, purpose="card", facts=(next_path,)
+                work, key, lease=lease, account_id=account_id, purpose="card", facts=(next_path,)
             )
             if answer is not None:
                 return answer

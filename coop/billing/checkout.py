@@ -26,7 +26,7 @@ async def begin(units: Units, gateway: Gateway, wish: Wish, *, key: str) -> str:
 
     Nothing is charged here. A repeat under the same key gets the same answer.
     """
-    async with operations.released(units, key):
+    async with operations.released(units, key) as lease:
         async with units.open() as work:
             facts: tuple[object, ...] = (
                 wish.purpose,
@@ -37,7 +37,7 @@ async def begin(units: Units, gateway: Gateway, wish: Wish, *, key: str) -> str:
             if wish.instalments:
                 facts += ("instalments",)
             answer = await operations.claim(
-                work, key, account_id=wish.account_id, purpose="checkout", facts=facts
+                work, key, lease=lease, account_id=wish.account_id, purpose="checkout", facts=facts
             )
             if answer is not None:
                 return answer

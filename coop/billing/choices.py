@@ -101,10 +101,12 @@ async def change(
     signed_in: bool = True,
 ) -> None:
     """Do what a member decided, once for each key; the processor is told next, however long it is away."""
-    async with operations.released(units, key):
+    async with operations.released(units, key) as lease:
         async with units.open() as work:
             facts = (what, amount.minor)
-            if await operations.claim(work, key, account_id=account_id, purpose="renewal", facts=facts):
+            if await operations.claim(
+                work, key, lease=lease, account_id=account_id, purpose="renewal", facts=facts
+            ):
                 return
             # The queue before any row of ours, as everywhere.
             await places.lock(work)

@@ -26,10 +26,10 @@ async def claim(units: Units, gateway: Gateway, *, account_id: UUID, secret: str
 async def take_back(units: Units, gateway: Gateway, *, account_id: UUID, gift_id: UUID, key: str) -> str:
     """Give a gift that nobody has taken up back to its giver; return the path that says so."""
     done = "/gifts"
-    async with operations.released(units, key):
+    async with operations.released(units, key) as lease:
         async with units.open() as work:
             answer = await operations.claim(
-                work, key, account_id=account_id, purpose="gift_back", facts=(str(gift_id),)
+                work, key, lease=lease, account_id=account_id, purpose="gift_back", facts=(str(gift_id),)
             )
             if answer is not None:
                 return answer

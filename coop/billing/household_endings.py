@@ -42,10 +42,10 @@ async def returnable(work: UnitOfWork, payer_id: UUID) -> list[Returnable]:
 async def withdraw(units: Units, gateway: Gateway, *, payer_id: UUID, year_id: UUID | None, key: str) -> str:
     """Give back the year `year_id` that one paid for, or all of them; return the path that says so."""
     done = "/account/household?done=withdrawn"
-    async with operations.released(units, key):
+    async with operations.released(units, key) as lease:
         async with units.open() as work:
             answer = await operations.claim(
-                work, key, account_id=payer_id, purpose="household withdrawal", facts=(year_id,)
+                work, key, lease=lease, account_id=payer_id, purpose="household withdrawal", facts=(year_id,)
             )
             if answer is not None:
                 return answer

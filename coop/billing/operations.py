@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import ForeignKey, LargeBinary, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -58,6 +58,8 @@ class Operation(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
     claimed_at: Mapped[datetime] = mapped_column(index=True)
     leased_until: Mapped[datetime]
+    lease: Mapped[UUID | None] = mapped_column(default=None)
+    """Who works on it; none once it is answered or let go."""
     answer: Mapped[str | None] = mapped_column(Text, default=None, repr=False)
 
 
@@ -67,9 +69,9 @@ def fingerprint(*facts: object) -> bytes:
 
 
 async def claim(
-    work: UnitOfWork, key: str, *, account_id: UUID, purpose: str, facts: tuple[object, ...]
+    work: UnitOfWork, key: str, *, lease: UUID, account_id: UUID, purpose: str, facts: tuple[object, ...]
 ) -> str | None:
-    """Claim `key` for one wish of one person; return the answer if it has been given already.
+    """Claim `key` for one wish of one person under the `lease` of `released`; return the answer if there is one.
 
     Raises `InFlight` while another request works on it, `KeyReused` for another person, purpose or wish.
     """
@@ -85,6 +87,7 @@ async def claim(
         fingerprint=wished,
         claimed_at=work.wall,
         leased_until=work.wall + LEASE,
+        lease=lease,
         answer=None,
     ):
         return None
@@ -99,7 +102,7 @@ async def claim(
         work.session,
         update(Operation)
         .where(Operation.key == key, Operation.answer.is_(None), Operation.leased_until <= work.wall)
-        .values(leased_until=work.wall + LEASE),
+        .values(lease=lease, leased_until=work.wall + LEASE),
     )
     if not taken_over:
         raise InFlight
@@ -109,21 +112,27 @@ async def claim(
 async def answer(work: UnitOfWork, key: str, text: str) -> None:
     """Keep the answer to `key` for every repeat."""
     await work.session.execute(
-        update(Operation).where(Operation.key == key, Operation.answer.is_(None)).values(answer=text)
+        update(Operation)
+        .where(Operation.key == key, Operation.answer.is_(None))
+        .values(answer=text, lease=None)
     )
 
 
 @contextlib.asynccontextmanager
-async def released(units: Units, key: str) -> AsyncIterator[None]:
-    """Let go of `key` when the work on it fails, so that a repeat need not wait for the lease."""
+async def released(units: Units, key: str) -> AsyncIterator[UUID]:
+    """Give a lease to claim `key` under, and let go of it when the work fails, so that a repeat need not wait.
+
+    Whoever was refused the key, or has lost it to another, lets go of nothing: the lease it stands under is not theirs.
+    """
+    lease = uuid4()
     try:
-        yield
+        yield lease
     except Exception:
         async with units.open() as work:
             await work.session.execute(
                 update(Operation)
-                .where(Operation.key == key, Operation.answer.is_(None))
-                .values(leased_until=work.wall)
+                .where(Operation.key == key, Operation.lease == lease)
+                .values(lease=None, leased_until=work.wall)
             )
         raise
 

@@ -126,9 +126,11 @@ async def choice(work: UnitOfWork, account_id: UUID) -> Choice:
 async def withdraw(units: Units, gateway: Gateway, *, account_id: UUID, key: str) -> str:
     """Give the running year back, with everything that was paid for it; return the path that says so."""
     done = "/account/stop?done=withdrawn"
-    async with operations.released(units, key):
+    async with operations.released(units, key) as lease:
         async with units.open() as work:
-            answer = await operations.claim(work, key, account_id=account_id, purpose="withdraw", facts=())
+            answer = await operations.claim(
+                work, key, lease=lease, account_id=account_id, purpose="withdraw", facts=()
+            )
             if answer is not None:
                 return answer
             await places.lock(work)
@@ -145,9 +147,11 @@ async def stop(units: Units, gateway: Gateway, *, account_id: UUID, key: str) ->
 
     Return the path that says so.
     """
-    async with operations.released(units, key):
+    async with operations.released(units, key) as lease:
         async with units.open() as work:
-            answer = await operations.claim(work, key, account_id=account_id, purpose="stop", facts=())
+            answer = await operations.claim(
+                work, key, lease=lease, account_id=account_id, purpose="stop", facts=()
+            )
             if answer is not None:
                 return answer
             done = "/account/stop?done=stopped"

@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -86,7 +87,9 @@ async def test_a_second_click_in_flight_leads_to_the_page_that_the_first_one_ope
         data = {"key": hidden(form, "key"), "amount": "25.00"}
         async with till.units.open() as work:
             facts = ("dues", 2500, False, "/account")
-            await operations.claim(work, data["key"], account_id=ada.id, purpose="checkout", facts=facts)
+            await operations.claim(
+                work, data["key"], lease=uuid4(), account_id=ada.id, purpose="checkout", facts=facts
+            )
         second = await page.post("/join", data=data)
         till.clock.advance(timedelta(minutes=2))
         first = await page.post("/join", data=data)
