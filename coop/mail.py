@@ -3,6 +3,7 @@
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Protocol
+from uuid import uuid4
 
 import aiosmtplib
 import msgspec
@@ -27,6 +28,11 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Show neither the address nor the words: a letter is personal, and a link in it may sign in."""
         return "Letter()"
+
+
+def keyed(letter: Letter) -> Letter:
+    """Return `letter` with a key by which a repeated sending is recognised."""
+    return letter if letter.key else msgspec.structs.replace(letter, key=uuid4().hex)
 
 
 class Mailer(Protocol):

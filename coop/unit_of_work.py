@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from coop import outbox
 from coop.clock import Clock
 from coop.database import Base, is_sqlite, make_engine
-from coop.mail import Letter
+from coop.mail import Letter, keyed
 from coop.prepared import Drivers, Line, Prepared, borrowed, one_transaction
 from coop.settings import Settings
 
@@ -54,12 +54,7 @@ class UnitOfWork:
 
     def send(self, letter: Letter, *, dedupe_key: str | None = None) -> None:
         """Post `letter` once this unit has committed; the key makes it leave at most once."""
-        keyed = (
-            letter
-            if letter.key
-            else Letter(to=letter.to, subject=letter.subject, body=letter.body, key=uuid4().hex)
-        )
-        self.session.add(outbox.message(keyed, due_at=self.wall, dedupe_key=dedupe_key))
+        self.session.add(outbox.message(keyed(letter), due_at=self.wall, dedupe_key=dedupe_key))
 
 
 class Units:

@@ -4,6 +4,7 @@ Paid in full, paid in part and paid by the pool take the same path: one entry th
 (architecture.md, rule 10).
 """
 
+from datetime import date
 from uuid import UUID
 
 from coop import ledger
@@ -25,6 +26,11 @@ from coop.policies import Dues, Version
 from coop.sponsorship import gifts, limits, places, queue
 from coop.sponsorship.limits import AlreadyMember
 from coop.unit_of_work import UnitOfWork
+
+DUES = "Dues for a year"
+"""What the books call a payment that begins a year."""
+A_YEAR = "a year of membership"
+"""What its receipt calls it."""
 
 
 async def book(
@@ -88,7 +94,7 @@ async def _dues(
     work: UnitOfWork, payment: Payment, dues: Version[Dues], place_id: int | None, *, unwanted: bool
 ) -> tuple[str, str]:
     """Begin the year that a payment is for, or keep the money as credit when it cannot begin."""
-    what = "a year of membership"
+    what = A_YEAR
     if unwanted:
         await _credit(work, payment)
         await refunds.intend(work, payment, payment.amount, reason="stopped")
@@ -127,13 +133,18 @@ async def _dues(
                 "queue now; if no place comes within thirty days, your money goes back to you."
             )
         funding.append(ledger.debit(RESERVED, kept))
-    await _post(work, payment, "Dues for a year", funding)
+    await _post(work, payment, DUES, funding)
     term = await terms.begin(work, payment.account_id, dues=dues)
     payment.term_id = term.id
     if payment.gap and place_id is not None:
         await places.note_term(work, place_id, term.id)
     await work.session.flush()
-    return what, f"Your membership runs until {places.last_day(work, term):%Y-%m-%d}."
+    return what, runs_until(places.last_day(work, term))
+
+
+def runs_until(day: date) -> str:
+    """Return the words of a receipt for a year that has begun."""
+    return f"Your membership runs until {day:%Y-%m-%d}."
 
 
 async def _credit(work: UnitOfWork, payment: Payment) -> None:

@@ -15,10 +15,11 @@ from coop import ledger
 from coop.billing.gateway import GatewayRefused, PaymentState, Settlement
 from coop.database import Base, changed, insert_once
 from coop.identity.accounts import Account
-from coop.ledger import BANK, CASH, FEES, STRIPE, STRIPE_PENDING, LedgerAccount
+from coop.ledger import BANK, CASH, FEES, STRIPE, STRIPE_PENDING, LedgerAccount, Posting
 from coop.mail import Letter
 from coop.membership import organisations
 from coop.money import ZERO, Money
+from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, new_id
 
 Method = Literal["card", "bank", "cash"]
@@ -131,19 +132,24 @@ async def settle(work: UnitOfWork, payment: Payment, settlement: Settlement | No
         .values(settlement=settlement.id, fee=settlement.fee),
     ):
         return False
-    postings = [ledger.debit(STRIPE, settlement.net), ledger.credit(STRIPE_PENDING, payment.amount)]
-    # A foreign card's amount is booked as the processor converted it; the difference is a cost of the charge.
-    cost = payment.amount - settlement.net
-    if cost:
-        postings.insert(1, ledger.debit(FEES, cost) if cost > ZERO else ledger.credit(FEES, -cost))
     await ledger.post(
         work,
         source="stripe",
         external_id=settlement.id,
         description="Payment booked by the card processor",
-        postings=postings,
+        postings=settled(payment.amount, settlement),
     )
     return True
+
+
+def settled(amount: Money, settlement: Settlement) -> list[Posting]:
+    """Return the postings that move a payment to our balance at the processor, less its fee."""
+    postings = [ledger.debit(STRIPE, settlement.net), ledger.credit(STRIPE_PENDING, amount)]
+    # A foreign card's amount is booked as the processor converted it; the difference is a cost of the charge.
+    cost = amount - settlement.net
+    if cost:
+        postings.insert(1, ledger.debit(FEES, cost) if cost > ZERO else ledger.credit(FEES, -cost))
+    return postings
 
 
 async def made_by(work: UnitOfWork, account_id: UUID) -> list[Payment]:
@@ -170,26 +176,33 @@ async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: s
     account = await work.session.get_one(Account, payment.account_id)
     if account.email is None:
         return
-    currency, code = work.settings.money, work.settings.currency.upper()
     organisation = await organisations.of(work, account.id)
+    by = None if organisation is None else organisation.name
+    letter, key = receipt_letter(work.settings, payment, account.email, what, by=by, more=more)
+    work.send(letter, dedupe_key=key)
+
+
+def receipt_letter(
+    settings: Settings, payment: Payment, address: str, what: str, *, by: str | None = None, more: str = ""
+) -> tuple[Letter, str]:
+    """Return the plain receipt for a payment, and the key under which it leaves at most once."""
+    currency, code = settings.money, settings.currency.upper()
     lines = [
-        f"{work.settings.name} received {currency.plain(payment.amount)} {code} from you. Thank you.",
+        f"{settings.name} received {currency.plain(payment.amount)} {code} from you. Thank you.",
         "",
         f"For:      {what}",
-        f"Date:     {payment.received_at.astimezone(work.settings.zone):%Y-%m-%d}",
+        f"Date:     {payment.received_at.astimezone(settings.zone):%Y-%m-%d}",
     ]
-    if organisation is not None:
-        lines.append(f"From:     {organisation.name}")
+    if by is not None:
+        lines.append(f"From:     {by}")
     if payment.purpose in {"dues", "household", "instalment"}:
         lines.append(f"Dues:     {currency.plain(payment.own_part)} {code}")
         if payment.surplus:
             lines.append(f"To the solidarity pool: {currency.plain(payment.surplus)} {code}")
         if payment.gap:
             lines.append(f"Added by the solidarity pool: {currency.plain(payment.gap)} {code}")
-    lines += ["", f"Your receipt: {work.settings.url(f'/account/payments/{payment.id}')}"]
+    lines += ["", f"Your receipt: {settings.url(f'/account/payments/{payment.id}')}"]
     if more:
         lines += ["", more]
-    work.send(
-        Letter(to=account.email, subject=f"Receipt from {work.settings.name}", body="\n".join(lines) + "\n"),
-        dedupe_key=f"receipt:{payment.id}",
-    )
+    letter = Letter(to=address, subject=f"Receipt from {settings.name}", body="\n".join(lines) + "\n")
+    return letter, f"receipt:{payment.id}"

@@ -35,6 +35,7 @@ from coop.ledger.entries import EntryPosting, JournalEntry, Posting, credit, deb
 from coop.ledger.journal import (
     AlreadyPosted,
     NoSuchEntry,
+    drawn_up,
     find,
     moves,
     of_person,
@@ -78,6 +79,7 @@ __all__ = [
     "balance",
     "credit",
     "debit",
+    "drawn_up",
     "expense",
     "find",
     "moves",

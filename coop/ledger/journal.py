@@ -53,28 +53,24 @@ async def post(
     `person` is a reference of `coop.ledger.references`, never an account. The free balances of the pool and of what
     is reserved move along, and refuse to fall below zero.
     """
-    moved = [posting for posting in postings if posting.amount]
-    if len(moved) < FEWEST or sum(posting.amount.minor for posting in moved) != 0:
-        msg = f"an entry wants at least two postings that sum to zero ({source} {external_id})"
-        raise ValueError(msg)
-    entry = JournalEntry(
-        date=date or local_date(work.now, work.settings.zone),
+    entry, moved = drawn_up(
         source=source,
         external_id=external_id,
         description=description,
-        size=len(moved),
+        postings=postings,
+        date=date or local_date(work.now, work.settings.zone),
         recorded_at=work.now,
         policy_version=policy_version,
         person=person,
     )
     rows = [
-        {"entry_id": entry.id, "position": n, "account": known(posting.account), "amount": posting.amount}
-        for n, posting in enumerate(moved)
+        {"entry_id": row.entry_id, "position": row.position, "account": row.account, "amount": row.amount}
+        for row in moved
     ]
     changes: Counter[LedgerAccount] = Counter()
-    for posting in moved:
-        if posting.account in GUARDED:
-            changes[posting.account] -= posting.amount.minor
+    for row in moved:
+        if row.account in GUARDED:
+            changes[LedgerAccount(row.account)] -= row.amount.minor
     try:
         # A savepoint, so that a refusal leaves nothing behind in a unit that goes on.
         async with work.session.begin_nested():
@@ -89,6 +85,39 @@ async def post(
             raise AlreadyPosted from error
         raise
     return entry
+
+
+def drawn_up(
+    *,
+    source: str,
+    external_id: str,
+    description: str,
+    postings: Sequence[Posting],
+    date: dt.date,
+    recorded_at: dt.datetime,
+    policy_version: UUID | None = None,
+    person: UUID | None = None,
+) -> tuple[JournalEntry, list[EntryPosting]]:
+    """Return an entry and its postings, which are to be written before it; postings of nothing are left out."""
+    moved = [posting for posting in postings if posting.amount]
+    if len(moved) < FEWEST or sum(posting.amount.minor for posting in moved) != 0:
+        msg = f"an entry wants at least two postings that sum to zero ({source} {external_id})"
+        raise ValueError(msg)
+    entry = JournalEntry(
+        date=date,
+        source=source,
+        external_id=external_id,
+        description=description,
+        size=len(moved),
+        recorded_at=recorded_at,
+        policy_version=policy_version,
+        person=person,
+    )
+    rows = [
+        EntryPosting(entry_id=entry.id, position=n, account=known(posting.account), amount=posting.amount)
+        for n, posting in enumerate(moved)
+    ]
+    return entry, rows
 
 
 async def reverse(work: UnitOfWork, entry_id: UUID, *, description: str) -> JournalEntry:

@@ -5,6 +5,7 @@ A term holds no trace of who paid for it, not even the minute at which it was gr
 
 from datetime import date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import CheckConstraint, Date, ForeignKey, UniqueConstraint, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -96,35 +97,17 @@ async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> T
     if previous is not None and previous.begins > work.now:
         raise AlreadyRenewed
     zone = work.settings.zone
-    today = local_date(work.now, zone)
-    if previous is not None and previous.ended_early_at is None and work.now < previous.grace_until:
+    ordinal = 1 + await _count(work, account_id)
+    if previous is None:
+        return await _grant(work, first_year(account_id, dues=dues, now=work.now, zone=zone, ordinal=ordinal))
+    if previous.ended_early_at is None and work.now < previous.grace_until:
         first_day, year, begins = previous.first_day, previous.year + 1, previous.ends
     else:
-        begins = midnight(today, zone)
-        if previous is not None:
-            # Who stops and comes back on one day has two terms that meet within it; one that ends later comes first.
-            begins = max(begins, previous.ended_early_at or previous.ends)
+        # Who stops and comes back on one day has two terms that meet within it; one that ends later comes first.
+        begins = max(midnight(local_date(work.now, zone), zone), previous.ended_early_at or previous.ends)
         first_day, year = local_date(begins, zone), 1
-    last_day = anniversary(first_day, year)
-    term = Term(
-        account_id=account_id,
-        ordinal=1 + await _count(work, account_id),
-        first_day=first_day,
-        year=year,
-        begins=begins,
-        ends=midnight(last_day, zone),
-        grace_until=midnight(last_day + timedelta(days=dues.document.grace_days), zone),
-        price=Money(dues.document.price),
-        policy_version=dues.id,
-    )
-    try:
-        async with work.session.begin_nested():
-            work.session.add(term)
-    except IntegrityError as error:
-        raise TermCollision from error
-    work.publish(TermBegan(account_id=account_id, term_id=term.id))
-    await _activate(work, account_id, today=today, covered_until=term.grace_until, until=last_day)
-    return term
+    term = _year(account_id, dues, zone, ordinal=ordinal, first_day=first_day, year=year, begins=begins)
+    return await _grant(work, term)
 
 
 async def take_over(
@@ -132,26 +115,26 @@ async def take_over(
 ) -> Term:
     """Grant the running year of a membership that was begun and paid for elsewhere: the `year`-th since `first_day`."""
     zone = work.settings.zone
-    last_day = anniversary(first_day, year)
-    term = Term(
-        account_id=account_id,
-        ordinal=1 + await _count(work, account_id),
-        first_day=first_day,
-        year=year,
-        begins=midnight(anniversary(first_day, year - 1), zone),
-        ends=midnight(last_day, zone),
-        grace_until=midnight(last_day + timedelta(days=dues.document.grace_days), zone),
-        price=Money(dues.document.price),
-        policy_version=dues.id,
-    )
-    try:
-        async with work.session.begin_nested():
-            work.session.add(term)
-    except IntegrityError as error:
-        raise TermCollision from error
-    work.publish(TermBegan(account_id=account_id, term_id=term.id))
-    await _activate(work, account_id, today=first_day, covered_until=term.grace_until, until=last_day)
-    return term
+    begins = midnight(anniversary(first_day, year - 1), zone)
+    ordinal = 1 + await _count(work, account_id)
+    term = _year(account_id, dues, zone, ordinal=ordinal, first_day=first_day, year=year, begins=begins)
+    return await _grant(work, term)
+
+
+def first_year(
+    account_id: UUID, *, dues: Version[Dues], now: datetime, zone: ZoneInfo, ordinal: int = 1
+) -> Term:
+    """Return the first year of a membership, which begins with the day of `now`."""
+    first_day = local_date(now, zone)
+    begins = midnight(first_day, zone)
+    return _year(account_id, dues, zone, ordinal=ordinal, first_day=first_day, year=1, begins=begins)
+
+
+def announced(term: Term, zone: ZoneInfo) -> MembershipActivated:
+    """Return what the networks are told when a membership begins or revives with `term`."""
+    # The end is the first day outside.
+    last_day = local_date(term.ends, zone) - timedelta(days=1)
+    return MembershipActivated(account_id=term.account_id, until=last_of_month(last_day))
 
 
 async def latest(work: UnitOfWork, account_id: UUID) -> Term | None:
@@ -226,6 +209,41 @@ async def end_cover(work: UnitOfWork, account_id: UUID) -> bool:
     return True
 
 
+def _year(
+    account_id: UUID,
+    dues: Version[Dues],
+    zone: ZoneInfo,
+    *,
+    ordinal: int,
+    first_day: date,
+    year: int,
+    begins: datetime,
+) -> Term:
+    last_day = anniversary(first_day, year)
+    return Term(
+        account_id=account_id,
+        ordinal=ordinal,
+        first_day=first_day,
+        year=year,
+        begins=begins,
+        ends=midnight(last_day, zone),
+        grace_until=midnight(last_day + timedelta(days=dues.document.grace_days), zone),
+        price=Money(dues.document.price),
+        policy_version=dues.id,
+    )
+
+
+async def _grant(work: UnitOfWork, term: Term) -> Term:
+    try:
+        async with work.session.begin_nested():
+            work.session.add(term)
+    except IntegrityError as error:
+        raise TermCollision from error
+    work.publish(TermBegan(account_id=term.account_id, term_id=term.id))
+    await _activate(work, term)
+    return term
+
+
 async def _count(work: UnitOfWork, account_id: UUID) -> int:
     return await work.session.scalar(select(func.max(Term.ordinal)).where(Term.account_id == account_id)) or 0
 
@@ -243,24 +261,26 @@ async def _cover(work: UnitOfWork, account_id: UUID) -> None:
     await end_cover(work, account_id)
 
 
-async def _activate(
-    work: UnitOfWork, account_id: UUID, *, today: date, covered_until: datetime, until: date
-) -> None:
+async def _activate(work: UnitOfWork, term: Term) -> None:
     dialect = postgresql if work.session.get_bind().dialect.name == "postgresql" else sqlite
+    # The first day of all stays when another term follows.
     await work.session.execute(
         dialect.insert(Member)
-        .values(account_id=account_id, first_day=today, active=False, covered_until=covered_until)
-        .on_conflict_do_update(index_elements=["account_id"], set_={"covered_until": covered_until})
+        .values(
+            account_id=term.account_id,
+            first_day=term.first_day,
+            active=False,
+            covered_until=term.grace_until,
+        )
+        .on_conflict_do_update(index_elements=["account_id"], set_={"covered_until": term.grace_until})
         .execution_options(synchronize_session=False)
     )
     activated = await work.session.scalar(
         update(Member)
-        .where(Member.account_id == account_id, Member.active.is_(False))
+        .where(Member.account_id == term.account_id, Member.active.is_(False))
         .values(active=True)
         .returning(Member.account_id)
         .execution_options(synchronize_session=False)
     )
     if activated is not None:
-        # The end is the first day outside.
-        last_day = until - timedelta(days=1)
-        work.publish(MembershipActivated(account_id=account_id, until=last_of_month(last_day)))
+        work.publish(announced(term, work.settings.zone))
