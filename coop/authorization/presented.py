@@ -5,12 +5,13 @@ The protocol decides over these facts in memory (`server`), and what it decided 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import LargeBinary, Select, Uuid, and_, bindparam, select
-from sqlalchemy.orm import aliased
 
+from coop.authorization import tokens
 from coop.authorization.clients import JWT_FORMAT, Client, digest
 from coop.authorization.consents import Consent
 from coop.authorization.facts import Access, ActiveKey, Facts, Family, KnownClient, Profile, Refresh
@@ -24,7 +25,6 @@ from coop.membership.standing import YEAR, Year, reaches
 from coop.membership.terms import Term
 from coop.prepared import Line, Prepared
 
-_Followed = aliased(RefreshToken)
 _ASKED = Client.id == bindparam("client", type_=Uuid())
 _DIGEST = bindparam("presented", type_=LargeBinary(32))
 _NOW = bindparam("now", type_=UTCDateTime())
@@ -56,7 +56,6 @@ _FAMILY = _group("family", Family, Grant)
 _PROFILE = _group("profile", Profile, Consent, Account)
 _KEY = _group("key", ActiveKey, SigningKey)
 _MAY = _Group("may_act", lambda account_id: account_id is not None, [Account.id])
-_WAITS = _Group("successor_waits", lambda followed: followed is not None, [_Followed.digest])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,8 @@ class _Look:
 
 
 def _entitled(line: Line, rows: Iterable[Sequence[Any]]) -> entitlements.Entitlement:
-    years = [Year(*row) for row in rows if row[0] is not None]
+    # Mostly one row, so that they are put in order here: the database would set up a sort for each request.
+    years = sorted((Year(*row) for row in rows if row[0] is not None), key=attrgetter("begins"))
     return entitlements.following_from(standing.judge(years, line.now), line.settings.zone)
 
 
@@ -97,7 +97,6 @@ def _look_with_member(statement: Select[Any], *groups: _Group) -> _Look:
         statement.outerjoin(Account, _MAY_ACT)
         .outerjoin(Consent, _CONSENTED)
         .outerjoin(Term, and_(Term.account_id == Account.id, reaches(_NOW)))
-        .order_by(Term.ordinal)
     )
     columns = [c for g in (*groups, _FAMILY, _MAY, _PROFILE) for c in g.columns]
     return _Look(Prepared(wider.with_only_columns(*columns, *YEAR)), (*groups, _FAMILY, _MAY, _PROFILE))
@@ -129,17 +128,15 @@ _BY_BEARER = _look_with_member(
 _BY_REFRESH = _look_with_member(
     select(Client.id)
     .outerjoin(RefreshToken, RefreshToken.digest == _DIGEST)
-    .outerjoin(
-        _Followed,
-        and_(_Followed.digest == bindparam("following", type_=LargeBinary(32)), _Followed.used_at.is_(None)),
-    )
     .outerjoin(Grant, Grant.id == RefreshToken.grant_id)
     .outerjoin(SigningKey, _SIGNS)
     .where(_ASKED),
     _CLIENT,
     _REFRESH,
-    _WAITS,
     _KEY,
+)
+_WAITING = Prepared(
+    select(RefreshToken.digest).where(RefreshToken.digest == _DIGEST, RefreshToken.used_at.is_(None))
 )
 _BY_CODE = _look_with_member(
     select(Client.id)
@@ -166,11 +163,13 @@ async def by_bearer(line: Line, token: str) -> Facts:
     return await _BY_BEARER.facts(line, presented=digest(token))
 
 
-async def by_refresh(line: Line, client_id: UUID, token: str, following: str) -> Facts:
-    """Return the client, and a refresh token with what followed it, whosever it is."""
-    return await _BY_REFRESH.facts(
-        line, client=client_id, presented=digest(token), following=digest(following)
-    )
+async def by_refresh(line: Line, client_id: UUID, token: str) -> Facts:
+    """Return the client, and a refresh token, whosever it is; if it was used, also whether what followed it was."""
+    facts = await _BY_REFRESH.facts(line, client=client_id, presented=digest(token))
+    if facts.refresh is None or facts.refresh.used_at is None:
+        return facts
+    following = digest(tokens.successor(line.settings, token))
+    return facts._replace(successor_waits=bool(await _WAITING.rows(line, presented=following)))
 
 
 async def by_code(line: Line, client_id: UUID, code: str) -> Facts:

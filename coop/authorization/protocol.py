@@ -68,14 +68,13 @@ async def _load(line: Line, request: ProtocolRequest, proof: Proof) -> Facts:
     if request.endpoint != "token":
         token = form.get("token", "")
         if token.startswith(tokens.REFRESH_PREFIX):
-            return await presented.by_refresh(line, client_id, token, tokens.successor(line.settings, token))
+            return await presented.by_refresh(line, client_id, token)
         return await presented.by_access(line, client_id, token)
     match form.get("grant_type"):
         case "authorization_code":
             return await presented.by_code(line, client_id, form.get("code", ""))
         case "refresh_token":
-            token = form.get("refresh_token", "")
-            return await presented.by_refresh(line, client_id, token, tokens.successor(line.settings, token))
+            return await presented.by_refresh(line, client_id, form.get("refresh_token", ""))
         case _:
             return await presented.by_client(line, client_id)
 

@@ -114,10 +114,14 @@ async def replace(
 
 
 async def remove(work: UnitOfWork, client: Client) -> None:
-    """Forget the client and all that was ever issued to it (RFC 7592, section 2.3)."""
+    """Forget the client and all that was ever granted to it (RFC 7592, section 2.3).
+
+    Tokens that it has in its own name open nothing without it, and are forgotten once they have expired.
+    """
     granted = select(Grant.id).where(Grant.client_id == client.id)
-    await work.session.execute(delete(RefreshToken).where(RefreshToken.grant_id.in_(granted)))
-    for owned in (AccessToken, Grant, Consent, UsedAssertion):
+    for token in (RefreshToken, AccessToken):
+        await work.session.execute(delete(token).where(token.grant_id.in_(granted)))
+    for owned in (Grant, Consent, UsedAssertion):
         await work.session.execute(delete(owned).where(owned.client_id == client.id))
     await work.session.delete(client)
     await work.session.flush()
