@@ -4,13 +4,16 @@ A row is part of the unit of work that caused it, so nothing is announced that d
 happened goes unannounced. `coop.worker` claims rows by lease and token and marks them done.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import msgspec
 from sqlalchemy import LargeBinary, String
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from coop import bulk
 from coop.database import Base
 
 
@@ -39,6 +42,19 @@ def message(fact: msgspec.Struct, *, due_at: datetime, dedupe_key: str | None = 
     """Return the row that carries `fact`; its kind is the name of the class."""
     return OutboxMessage(
         kind=type(fact).__name__, payload=msgspec.json.encode(fact), due_at=due_at, dedupe_key=dedupe_key
+    )
+
+
+async def add(
+    session: AsyncSession, facts: Iterable[tuple[msgspec.Struct, str | None]], *, due_at: datetime
+) -> None:
+    """Write the rows that carry many facts, each with its dedupe key if it has one, in one statement."""
+    encode = msgspec.json.Encoder().encode
+    await bulk.insert(
+        session,
+        OutboxMessage,
+        ("id", "kind", "payload", "due_at", "dedupe_key", "attempts"),
+        [(uuid4(), type(fact).__name__, encode(fact), due_at, key, 0) for fact, key in facts],
     )
 
 

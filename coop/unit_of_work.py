@@ -6,7 +6,7 @@ to the network.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -55,6 +55,16 @@ class UnitOfWork:
     def send(self, letter: Letter, *, dedupe_key: str | None = None) -> None:
         """Post `letter` once this unit has committed; the key makes it leave at most once."""
         self.session.add(outbox.message(keyed(letter), due_at=self.wall, dedupe_key=dedupe_key))
+
+    async def publish_all(self, events: Iterable[outbox.Event]) -> None:
+        """Announce many events once this unit has committed, in one statement."""
+        await outbox.add(self.session, ((event, None) for event in events), due_at=self.wall)
+
+    async def send_all(self, letters: Iterable[tuple[Letter, str]]) -> None:
+        """Post many letters once this unit has committed, each at most once under its key, in one statement."""
+        await outbox.add(
+            self.session, ((keyed(letter), dedupe_key) for letter, dedupe_key in letters), due_at=self.wall
+        )
 
 
 class Units:

@@ -32,7 +32,7 @@ from coop.money import Money
 from coop.networks import announcements, deliveries, sending, settlement
 from coop.networks.moving import imported
 from coop.outbox import Event, OutboxMessage, Scheduled, read
-from coop.sponsorship import gifts, outlook, queue, returns
+from coop.sponsorship import gifts, outlook, queue, returns, runs
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
 LEASE = timedelta(seconds=60)
@@ -208,7 +208,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("seal_books", often, partial(sealer.seal_due, units)),
         Job("close_votes", often, partial(outcome.close_due, units)),
         Job("execute_motions", often, partial(outcome.execute_due, units)),
-        Job("grant_places", now_and_then, partial(queue.grant_due, units)),
+        Job("grant_places", now_and_then, partial(runs.grant_due, units)),
         Job("issue_receipts", now_and_then, partial(receipts.issue_due, units)),
         Job("send_refunds", now_and_then, partial(refunds.send_due, units, gateway)),
         Job("settle_cards", now_and_then, partial(cards.settle_due, units, gateway)),
@@ -258,7 +258,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
             partial(call, units, sending.deliver_slow),
             # Beside the webhooks, which may be many, since this cannot wait.
             partial(call, units, backchannel.tell_due),
-            partial(queue.begin_due, units),
+            partial(runs.begin_due, units),
         ),
         idle=0.3 if units.settings.demo else 0.5,
     )

@@ -18,7 +18,13 @@ CLOCK = 1
 @contextlib.contextmanager
 def statements(app: Litestar) -> Iterator[list[str]]:
     """Collect what the application says to its database, through sessions and on the driver's own connection."""
-    units: Units = app.state.units
+    with said_to(app.state.units) as said:
+        yield said
+
+
+@contextlib.contextmanager
+def said_to(units: Units) -> Iterator[list[str]]:
+    """Collect what is said to the database of these units."""
     said: list[str] = []
 
     def note(*call: object) -> None:

@@ -1,7 +1,7 @@
 """Books: an append-only double-entry journal, exact to the cent."""
 
 from coop.ledger import references
-from coop.ledger.balances import NotEnough, balance, natural, take, trial_balance
+from coop.ledger.balances import NotEnough, balance, hold, natural, take, trial_balance
 from coop.ledger.chart import (
     BANK,
     BANK_FEES,
@@ -34,12 +34,14 @@ from coop.ledger.chart import (
 from coop.ledger.entries import EntryPosting, JournalEntry, Posting, credit, debit
 from coop.ledger.journal import (
     AlreadyPosted,
+    Draft,
     NoSuchEntry,
     drawn_up,
     find,
     moves,
     of_person,
     post,
+    post_all,
     postings_of,
     reverse,
 )
@@ -70,6 +72,7 @@ __all__ = [
     "WAGES",
     "AlreadyPosted",
     "BadLedgerAccount",
+    "Draft",
     "EntryPosting",
     "JournalEntry",
     "LedgerAccount",
@@ -82,11 +85,13 @@ __all__ = [
     "drawn_up",
     "expense",
     "find",
+    "hold",
     "moves",
     "natural",
     "network_payable",
     "of_person",
     "post",
+    "post_all",
     "postings_of",
     "references",
     "reverse",

@@ -74,6 +74,19 @@ async def take(work: UnitOfWork, name: LedgerAccount, amount: Money) -> bool:
     return held is not None
 
 
+async def hold(work: UnitOfWork, name: LedgerAccount) -> Money:
+    """Return what is free on a guarded ledger account, and keep everybody else from taking of it until the unit ends."""
+    _guarded(name)
+    free: Money | None = await work.session.scalar(
+        update(LedgerBalance)
+        .where(LedgerBalance.account == name)
+        .values(amount=LedgerBalance.amount)
+        .returning(LedgerBalance.amount)
+        .execution_options(synchronize_session=False)
+    )
+    return free or ZERO
+
+
 async def change(work: UnitOfWork, name: LedgerAccount, by: Money) -> None:
     """Move a guarded balance along with an entry, unless it would fall below zero."""
     _guarded(name)

@@ -7,19 +7,34 @@ A mistake is corrected by the opposite entry.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from coop import bulk
 from coop.clock import local_date
 from coop.errors import NotFound, Refused
 from coop.ledger import balances
 from coop.ledger.chart import GUARDED, LedgerAccount, known
 from coop.ledger.entries import EntryPosting, JournalEntry, Posting
 from coop.money import ZERO, Money
-from coop.unit_of_work import UnitOfWork
+from coop.unit_of_work import UnitOfWork, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry to be booked with others, as `post` takes it."""
+
+    source: str
+    external_id: str
+    description: str
+    postings: Sequence[Posting]
+    policy_version: UUID | None = None
+    person: UUID | None = None
+
 
 FEWEST = 2
 """An entry with fewer postings moves nothing from anywhere to anywhere."""
@@ -67,19 +82,13 @@ async def post(
         {"entry_id": row.entry_id, "position": row.position, "account": row.account, "amount": row.amount}
         for row in moved
     ]
-    changes: Counter[LedgerAccount] = Counter()
-    for row in moved:
-        if row.account in GUARDED:
-            changes[LedgerAccount(row.account)] -= row.amount.minor
     try:
         # A savepoint, so that a refusal leaves nothing behind in a unit that goes on.
         async with work.session.begin_nested():
             await work.session.execute(insert(EntryPosting), rows)
             work.session.add(entry)
             await work.session.flush()
-            # Always in the same order, so that two units never wait for each other's second row.
-            for name in sorted(changes):
-                await balances.change(work, name, Money(changes[name]))
+            await _move_balances(work, ((row.account, row.amount) for row in moved))
     except IntegrityError as error:
         if await find(work, source, external_id) is not None:
             raise AlreadyPosted from error
@@ -99,10 +108,7 @@ def drawn_up(
     person: UUID | None = None,
 ) -> tuple[JournalEntry, list[EntryPosting]]:
     """Return an entry and its postings, which are to be written before it; postings of nothing are left out."""
-    moved = [posting for posting in postings if posting.amount]
-    if len(moved) < FEWEST or sum(posting.amount.minor for posting in moved) != 0:
-        msg = f"an entry wants at least two postings that sum to zero ({source} {external_id})"
-        raise ValueError(msg)
+    moved = _moved(source, external_id, postings)
     entry = JournalEntry(
         date=date,
         source=source,
@@ -118,6 +124,29 @@ def drawn_up(
         for n, posting in enumerate(moved)
     ]
     return entry, rows
+
+
+async def post_all(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
+    """Book many entries in as many statements as one, or none of them.
+
+    A database's refusal (one of them has been booked, say) is the caller's to catch: it books them one by one then.
+    """
+    date = local_date(work.now, work.settings.zone)
+    entries, rows, all_moved = [], [], []
+    for draft in drafts:
+        moved = _moved(draft.source, draft.external_id, draft.postings)
+        entry_id = new_id()
+        entries.append(
+            (
+                *(entry_id, date, draft.source, draft.external_id, draft.description, len(moved), work.now),
+                *(draft.policy_version, draft.person),
+            )
+        )
+        rows += [(entry_id, n, known(posting.account), posting.amount) for n, posting in enumerate(moved)]
+        all_moved += moved
+    await bulk.insert(work.session, EntryPosting, ("entry_id", "position", "account", "amount"), rows)
+    await bulk.insert(work.session, JournalEntry, _COLUMNS, entries)
+    await _move_balances(work, ((posting.account, posting.amount) for posting in all_moved))
 
 
 async def reverse(work: UnitOfWork, entry_id: UUID, *, description: str) -> JournalEntry:
@@ -162,6 +191,31 @@ async def of_person(work: UnitOfWork, person: UUID) -> list[JournalEntry]:
         .order_by(JournalEntry.date.desc(), JournalEntry.recorded_at.desc(), JournalEntry.id)
     )
     return list(rows)
+
+
+_COLUMNS = (
+    *("id", "date", "source", "external_id", "description", "size", "recorded_at"),
+    *("policy_version", "person"),
+)
+
+
+def _moved(source: str, external_id: str, postings: Sequence[Posting]) -> list[Posting]:
+    """Return the postings that move anything, which must be an entry together."""
+    moved = [posting for posting in postings if posting.amount]
+    if len(moved) < FEWEST or sum(posting.amount.minor for posting in moved) != 0:
+        msg = f"an entry wants at least two postings that sum to zero ({source} {external_id})"
+        raise ValueError(msg)
+    return moved
+
+
+async def _move_balances(work: UnitOfWork, moved: Iterable[tuple[str, Money]]) -> None:
+    changes: Counter[LedgerAccount] = Counter()
+    for account, amount in moved:
+        if account in GUARDED:
+            changes[LedgerAccount(account)] -= amount.minor
+    # Always in the same order, so that two units never wait for each other's second row.
+    for name in sorted(changes):
+        await balances.change(work, name, Money(changes[name]))
 
 
 def moves(postings: Sequence[Posting], account: LedgerAccount) -> Money:

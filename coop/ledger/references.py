@@ -1,5 +1,6 @@
 """Who an entry concerns, as a random reference that can be erased: the books stay, the person is gone."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from sqlalchemy import String, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
+from coop import bulk
 from coop.database import Base
 from coop.errors import Invalid
 from coop.unit_of_work import UnitOfWork, new_id
@@ -54,6 +56,23 @@ async def of(work: UnitOfWork, account_id: UUID) -> UUID:
     ).scalar_one()
 
 
+async def of_all(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Return the references of many people, made at the first need, in as many statements as for one."""
+    found = await _known(work, account_ids)
+    new = sorted(set(account_ids) - set(found))
+    if new:
+        await bulk.insert(
+            work.session,
+            PersonReference,
+            ("reference", "account_id"),
+            [(new_id(), account_id) for account_id in new],
+            on_conflict="ON CONFLICT (account_id) DO NOTHING",
+        )
+        # Another unit may have made one in the meantime.
+        found |= await _known(work, new)
+    return found
+
+
 async def find(work: UnitOfWork, account_id: UUID) -> UUID | None:
     """Return the reference of a person if the books know them; it writes nothing."""
     found: UUID | None = await work.session.scalar(
@@ -87,3 +106,12 @@ async def lookups(work: UnitOfWork, account_id: UUID) -> list[ReferenceLookup]:
 async def erase(work: UnitOfWork, account_id: UUID) -> None:
     """Forget who the entries of a person concern; the entries stay, and still balance."""
     await work.session.execute(delete(PersonReference).where(PersonReference.account_id == account_id))
+
+
+async def _known(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    rows = await work.session.execute(
+        select(PersonReference.account_id, PersonReference.reference).where(
+            PersonReference.account_id.in_(account_ids)
+        )
+    )
+    return {row.account_id: row.reference for row in rows}

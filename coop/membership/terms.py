@@ -17,15 +17,10 @@ from coop.database import Base
 from coop.errors import NotFound, Refused
 from coop.membership.events import MembershipActivated, MembershipEnded, TermBegan
 from coop.membership.months import last_of_month
+from coop.membership.years import Last, Year, following, year_of
 from coop.money import Money
 from coop.policies import Dues, Version
 from coop.unit_of_work import UnitOfWork, new_id
-
-
-class AlreadyRenewed(Refused):
-    """The next year is granted already."""
-
-    code = "already_renewed"
 
 
 class TermCollision(Refused):
@@ -90,24 +85,22 @@ class Term(Base):
         """Whether this year was given back before it began: then it never was."""
         return self.ended_early_at is not None and self.ended_early_at <= self.begins
 
+    @property
+    def as_last(self) -> Last:
+        """What the next year is reckoned from."""
+        return Last(self.first_day, self.year, self.begins, self.ends, self.grace_until, self.ended_early_at)
+
 
 async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> Term:
     """Grant a year: the first, the next (from the old end, in grace, too), or a new first one after a lapse."""
     previous = await latest(work, account_id)
-    if previous is not None and previous.begins > work.now:
-        raise AlreadyRenewed
-    zone = work.settings.zone
-    ordinal = 1 + await _count(work, account_id)
-    if previous is None:
-        return await _grant(work, first_year(account_id, dues=dues, now=work.now, zone=zone, ordinal=ordinal))
-    if previous.ended_early_at is None and work.now < previous.grace_until:
-        first_day, year, begins = previous.first_day, previous.year + 1, previous.ends
-    else:
-        # Who stops and comes back on one day has two terms that meet within it; one that ends later comes first.
-        begins = max(midnight(local_date(work.now, zone), zone), previous.ended_early_at or previous.ends)
-        first_day, year = local_date(begins, zone), 1
-    term = _year(account_id, dues, zone, ordinal=ordinal, first_day=first_day, year=year, begins=begins)
-    return await _grant(work, term)
+    year = following(
+        None if previous is None else previous.as_last,
+        now=work.now,
+        zone=work.settings.zone,
+        grace_days=dues.document.grace_days,
+    )
+    return await _grant(work, _term(account_id, dues, year, ordinal=1 + await _count(work, account_id)))
 
 
 async def take_over(
@@ -116,18 +109,16 @@ async def take_over(
     """Grant the running year of a membership that was begun and paid for elsewhere: the `year`-th since `first_day`."""
     zone = work.settings.zone
     begins = midnight(anniversary(first_day, year - 1), zone)
-    ordinal = 1 + await _count(work, account_id)
-    term = _year(account_id, dues, zone, ordinal=ordinal, first_day=first_day, year=year, begins=begins)
-    return await _grant(work, term)
+    running = year_of(first_day, year, begins, zone, dues.document.grace_days)
+    return await _grant(work, _term(account_id, dues, running, ordinal=1 + await _count(work, account_id)))
 
 
 def first_year(
     account_id: UUID, *, dues: Version[Dues], now: datetime, zone: ZoneInfo, ordinal: int = 1
 ) -> Term:
     """Return the first year of a membership, which begins with the day of `now`."""
-    first_day = local_date(now, zone)
-    begins = midnight(first_day, zone)
-    return _year(account_id, dues, zone, ordinal=ordinal, first_day=first_day, year=1, begins=begins)
+    year = following(None, now=now, zone=zone, grace_days=dues.document.grace_days)
+    return _term(account_id, dues, year, ordinal=ordinal)
 
 
 def announced(term: Term, zone: ZoneInfo) -> MembershipActivated:
@@ -209,25 +200,15 @@ async def end_cover(work: UnitOfWork, account_id: UUID) -> bool:
     return True
 
 
-def _year(
-    account_id: UUID,
-    dues: Version[Dues],
-    zone: ZoneInfo,
-    *,
-    ordinal: int,
-    first_day: date,
-    year: int,
-    begins: datetime,
-) -> Term:
-    last_day = anniversary(first_day, year)
+def _term(account_id: UUID, dues: Version[Dues], year: Year, *, ordinal: int) -> Term:
     return Term(
         account_id=account_id,
         ordinal=ordinal,
-        first_day=first_day,
-        year=year,
-        begins=begins,
-        ends=midnight(last_day, zone),
-        grace_until=midnight(last_day + timedelta(days=dues.document.grace_days), zone),
+        first_day=year.first_day,
+        year=year.year,
+        begins=year.begins,
+        ends=year.ends,
+        grace_until=year.grace_until,
         price=Money(dues.document.price),
         policy_version=dues.id,
     )

@@ -1,5 +1,6 @@
 """The letters that sponsorship writes, in the reader's language; none of them says to others who paid for what."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,6 +10,7 @@ from babel.numbers import format_currency
 from coop.identity.accounts import Account
 from coop.mail import Letter
 from coop.money import Money
+from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
 
 
@@ -147,10 +149,43 @@ def post(
     amount: Money | None = None,
 ) -> None:
     """Write to an account once under `key`, if it has an address."""
-    if account.email is None:
-        return
-    settings = work.settings
-    language = account.locale if account.locale in words else settings.locale
+    if account.email is not None:
+        subject, body = written(work.settings, words, account.locale, day=day, amount=amount)
+        work.send(Letter(to=account.email, subject=subject, body=body), dedupe_key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """One letter of many: to whom, in which language, once under which key, and what it says."""
+
+    to: str | None
+    locale: str
+    key: str
+    day: date | None = None
+    amount: Money | None = None
+
+
+async def post_all(work: UnitOfWork, words: dict[str, Words], letters: Iterable[Addressed]) -> None:
+    """Write the same letter to many, those who have an address, in one statement."""
+    # Few days and amounts come together, and to format them takes longer than all the rest.
+    texts: dict[tuple[str, date | None, Money | None], tuple[str, str]] = {}
+    ready = []
+    for one in letters:
+        if one.to is None:
+            continue
+        says = (one.locale, one.day, one.amount)
+        if says not in texts:
+            texts[says] = written(work.settings, words, one.locale, day=one.day, amount=one.amount)
+        subject, body = texts[says]
+        ready.append((Letter(to=one.to, subject=subject, body=body), one.key))
+    await work.send_all(ready)
+
+
+def written(
+    settings: Settings, words: dict[str, Words], locale: str, *, day: date | None, amount: Money | None
+) -> tuple[str, str]:
+    """Return the subject and the body of a letter in the reader's language."""
+    language = locale if locale in words else settings.locale
     plain, code = settings.money.plain, settings.money.code.upper()
     facts = {
         "coop": settings.name,
@@ -162,11 +197,4 @@ def post(
         "sponsor": settings.url("/sponsor"),
     }
     chosen = words[language]
-    work.send(
-        Letter(
-            to=account.email,
-            subject=chosen.subject.format(**facts),
-            body=chosen.body.format(**facts) + "\n",
-        ),
-        dedupe_key=key,
-    )
+    return chosen.subject.format(**facts), chosen.body.format(**facts) + "\n"

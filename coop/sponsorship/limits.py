@@ -4,13 +4,14 @@ A confirmed address belongs to one account only (the database sees to it). That 
 it does not prove that a person is one.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from coop import policies
 from coop.errors import NotAllowed, Refused
 from coop.identity.accounts import Account
 from coop.membership import obstacles, organisations, terms
+from coop.membership.years import Last
 from coop.policies import Dues, Pool
 from coop.unit_of_work import UnitOfWork
 
@@ -30,11 +31,16 @@ class AlreadyMember(Refused):
 async def may_renew(work: UnitOfWork, account_id: UUID) -> None:
     """Refuse whoever is paid up beyond the first notice of the end."""
     latest = await terms.latest(work, account_id)
-    if latest is None or latest.ended_early_at is not None:
+    if latest is None:
         return
     notice = max((await policies.in_force(work, Dues)).document.notice_days)
-    if latest.ends > work.now + timedelta(days=notice):
+    if runs_on(latest.as_last, work.now + timedelta(days=notice)):
         raise AlreadyMember
+
+
+def runs_on(last: Last | None, until: datetime) -> bool:
+    """Tell whether an account's newest year goes on beyond an instant: the first notice of its end."""
+    return last is not None and last.ended_early_at is None and last.ends > until
 
 
 async def may_ask(work: UnitOfWork, account_id: UUID, *, first: bool) -> None:

@@ -15,7 +15,7 @@ from coop import ledger, policies
 from coop.clock import local_date
 from coop.database import Base, changed
 from coop.identity.accounts import Account
-from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, RESERVED
+from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, RESERVED, Posting
 from coop.membership import terms
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
@@ -26,6 +26,9 @@ from coop.unit_of_work import UnitOfWork
 
 OPEN = ("queued", "offered", "awarded")
 _OPEN_SQL = "state IN ('queued', 'offered', 'awarded')"
+
+YEAR = "Dues for a year"
+"""What the books say of a place that begins: no more than of a year that was paid for."""
 
 End = Literal["withdrawn", "declined", "lapsed", "replaced", "needless", "refunded"]
 """Why a request ended without a year: taken back while it waited, an offer given back, an offer not taken up in time,
@@ -85,7 +88,7 @@ class Place(Base):
     @property
     def key(self) -> str:
         """Under which the pool keeps this place's part."""
-        return f"place:{self.id}"
+        return key_of(self.id)
 
     def lapsed(self, now: datetime) -> bool:
         """Whether this is an offer whose days are over, with no payment under way."""
@@ -145,15 +148,12 @@ async def begin(work: UnitOfWork, place: Place) -> bool:
         raise LookupError(msg)
     dues = await dues_of(work, place.policy_version)
     paid = place.contribution if place.credited else ZERO
-    postings = [ledger.debit(RESERVED, gap), ledger.credit(DEFERRED_DUES, Money(dues.document.price))]
-    if paid:
-        postings.insert(0, ledger.debit(MEMBER_CREDIT, paid))
     await ledger.post(
         work,
         source="place",
         external_id=str(place.id),
-        description="Dues for a year",
-        postings=postings,
+        description=YEAR,
+        postings=funding(gap, paid, dues),
         policy_version=dues.id,
         person=await ledger.references.of(work, place.account_id),
     )
@@ -162,6 +162,20 @@ async def begin(work: UnitOfWork, place: Place) -> bool:
     account = await work.session.get_one(Account, place.account_id)
     letters.post(work, account, letters.BEGUN, key=f"place-begun:{place.id}", day=last_day(work, term))
     return True
+
+
+def funding(gap: Money, paid: Money, dues: Version[Dues]) -> list[Posting]:
+    """Return the postings by which a place pays for a year: what the pool kept, and what its member had paid already."""
+    return [
+        ledger.debit(MEMBER_CREDIT, paid),
+        ledger.debit(RESERVED, gap),
+        ledger.credit(DEFERRED_DUES, Money(dues.document.price)),
+    ]
+
+
+def key_of(place_id: int) -> str:
+    """Return under which key the pool keeps a place's part."""
+    return f"place:{place_id}"
 
 
 async def hold(work: UnitOfWork, place_id: int, until: datetime) -> bool:

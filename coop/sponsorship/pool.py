@@ -1,16 +1,17 @@
 """The solidarity pool: what members gave beyond the price, reserved to the cent before anybody relies on it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop import ledger
+from coop import bulk, ledger
 from coop.database import Base, changed, insert_once
 from coop.errors import Refused
 from coop.ledger import POOL, RESERVED
-from coop.money import Money
+from coop.money import ZERO, Money
 from coop.unit_of_work import UnitOfWork
 
 
@@ -96,6 +97,62 @@ async def spend(work: UnitOfWork, key: str) -> Money | None:
     if not await _end(work, key, "spent"):
         return None
     return (await work.session.get_one(Reservation, key, populate_existing=True)).amount
+
+
+async def reserve_all(work: UnitOfWork, kept: Sequence[tuple[str, Money]]) -> None:
+    """Keep an amount under each of many keys; together they are no more than the caller has found free and holds."""
+    await bulk.insert(
+        work.session,
+        Reservation,
+        ("key", "amount", "made_at", "state", "ended_at", "first_places"),
+        [(key, amount, work.now, "held", None, 0) for key, amount in kept],
+    )
+    await ledger.post_all(
+        work,
+        [
+            ledger.Draft(
+                "pool",
+                f"reserve:{key}",
+                "Kept from the pool",
+                [ledger.debit(POOL, amount), ledger.credit(RESERVED, amount)],
+            )
+            for key, amount in kept
+        ],
+    )
+
+
+async def release_all(work: UnitOfWork, keys: Sequence[str]) -> Money:
+    """Give what is kept under any of many keys back to the pool, and return how much that is."""
+    released = await _end_all(work, keys, "released")
+    await ledger.post_all(
+        work,
+        [
+            ledger.Draft(
+                "pool",
+                f"release:{key}",
+                "Given back to the pool",
+                [ledger.debit(RESERVED, amount), ledger.credit(POOL, amount)],
+            )
+            for key, amount in released.items()
+        ],
+    )
+    return sum(released.values(), ZERO)
+
+
+async def spend_all(work: UnitOfWork, keys: Sequence[str]) -> dict[str, Money]:
+    """Mark what is kept under many keys as used, and return it; keys under which nothing is are left out."""
+    return await _end_all(work, keys, "spent")
+
+
+async def _end_all(work: UnitOfWork, keys: Sequence[str], state: str) -> dict[str, Money]:
+    rows = await work.session.execute(
+        update(Reservation)
+        .where(Reservation.key.in_(keys), Reservation.state == "held")
+        .values(state=state, ended_at=work.now)
+        .returning(Reservation.key, Reservation.amount)
+        .execution_options(synchronize_session=False)
+    )
+    return {row.key: row.amount for row in rows}
 
 
 async def _end(work: UnitOfWork, key: str, state: str) -> bool:

@@ -5,30 +5,35 @@ covers it and nobody waits longer; else it queues, and nobody is skipped for a s
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import exists, func, or_, select, true
+from sqlalchemy import exists, func, select, true
 
-from coop import policies
+from coop import bulk, ledger, policies
 from coop.clock import local_date
 from coop.errors import Refused
 from coop.identity.accounts import Account
+from coop.ledger import POOL
 from coop.membership import terms
 from coop.membership.events import TermBegan
 from coop.membership.obstacles import Obstacle
 from coop.money import ZERO, Money
 from coop.outbox import Event
 from coop.policies import Dues, Pool
-from coop.sponsorship import letters, limits, places, pool
+from coop.sponsorship import letters, limits, place_batches, places, pool, turns
+from coop.sponsorship.letters import Addressed
 from coop.sponsorship.limits import AlreadyMember
+from coop.sponsorship.place_batches import Candidate
 from coop.sponsorship.places import Place
-from coop.sponsorship.pool import PoolEmpty, Reservation
-from coop.unit_of_work import UnitOfWork, Units
+from coop.sponsorship.pool import Reservation
+from coop.unit_of_work import UnitOfWork
 
 BATCH = 50
-"""How many places one unit of work gives at most; the job comes back for the rest."""
+"""How many places one turn gives at most, while somebody waits for an answer; the job gives the rest."""
 
 
 async def ask(work: UnitOfWork, account_id: UUID, *, contribution: Money = ZERO) -> Place:
@@ -106,49 +111,129 @@ async def give(work: UnitOfWork, *, asking: int | None = None, until: datetime |
 
     `asking` is the place of whoever asks at this moment: an offer to them stands until `until`.
     """
+    given = 0
+    while True:
+        this = await turn(work, asking=asking, until=until)
+        given += this.given
+        # What was kept for a year that turned out to be needless is the next one's.
+        if not this.freed:
+            return given
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What one turn along the line did."""
+
+    given: int
+    needless: int
+    """Requests that a lower price has made so."""
+    freed: Money = ZERO
+    """What came back to the pool since a year was had otherwise."""
+
+    @property
+    def done(self) -> int:
+        """How many places it dealt with."""
+        return self.given + self.needless
+
+
+async def turn(
+    work: UnitOfWork,
+    *,
+    asking: int | None = None,
+    until: datetime | None = None,
+    most: int = BATCH,
+    at_once: bool = True,
+) -> Turned:
+    """Go along the line once; years whose moment has come begin `at_once`, unless the caller sees to them."""
     await places.lock(work)
     dues = await policies.in_force(work, Dues)
+    price = Money(dues.document.price)
     law = (await policies.in_force(work, Pool)).document
     left = law.max_new_places_month - await first_places_this_month(work)
-    queue = await work.session.scalars(
-        select(Place)
+    line = await _line(work, firsts=left > 0, most=most)
+    found = turns.take(line, price=price, free=await ledger.hold(work, POOL), firsts=left)
+    if found.needless:
+        await _price_fell(work, found.needless, price)
+    awards = [
+        _award(work, replace(place, policy_version=dues.id), place.id == asking, until, law.offer_days)
+        for place in found.given
+    ]
+    freed = ZERO
+    if awards:
+        await _reserve(work, awards, price)
+        due = [one.place for one in awards if one.state == "awarded" and one.due_at <= work.now]
+        if due and at_once:
+            _, freed = await place_batches.begin(work, due)
+    return Turned(len(awards), len(found.needless), freed)
+
+
+async def _line(work: UnitOfWork, *, firsts: bool, most: int) -> list[Candidate]:
+    """Return who is next, as many as one turn takes."""
+    rows = await work.session.execute(
+        place_batches.candidates()
         # Whoever has something to settle first keeps their place in the line, and holds up nobody.
         .where(Place.state == "queued", ~exists().where(Obstacle.account_id == Place.account_id))
         .order_by(Place.credited.desc(), Place.asked_at, Place.id)
         # With the month's first places given out, those who were members before still have their turn.
-        .where(true() if left > 0 else Place.first.is_(False))
-        .limit(BATCH)
+        .where(true() if firsts else Place.first.is_(False))
+        .limit(most)
     )
-    given = 0
-    for place in queue.all():
-        if place.first and left <= 0:
-            continue
-        gap = Money(dues.document.price) - place.contribution
-        if gap <= ZERO:
-            await _price_fell(work, place, Money(dues.document.price))
-            continue
-        try:
-            await pool.reserve(work, gap, key=place.key)
-        except PoolEmpty:
-            break
-        place.awarded_at = work.now
-        place.policy_version = dues.id
-        left -= place.first
-        given += 1
-        if place.contribution and not place.credited:
-            place.state = "offered"
-            if place.id == asking:
-                place.due_at = until
-            else:
-                place.due_at = work.now + timedelta(days=law.offer_days)
-                await _tell_of_offer(work, place)
-        else:
-            place.state = "awarded"
-            place.due_at = work.now + _delay(work)
-        await work.session.flush()
-        if place.state == "awarded" and place.due_at is not None and place.due_at <= work.now:
-            await places.begin(work, place)
-    return given
+    return [Candidate(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Award:
+    """What becomes of a place that the pool covers."""
+
+    place: Candidate
+    state: Literal["offered", "awarded"]
+    due_at: datetime
+    told: bool
+
+
+def _award(
+    work: UnitOfWork,
+    place: Candidate,
+    awaited: bool,  # noqa: FBT001 - whether its owner asks at this moment
+    until: datetime | None,
+    days: int,
+) -> _Award:
+    if not place.contribution or place.credited:
+        return _Award(place, "awarded", work.now + _delay(work), told=False)
+    if awaited and until is not None:
+        return _Award(place, "offered", until, told=False)
+    return _Award(place, "offered", work.now + timedelta(days=days), told=True)
+
+
+async def _reserve(work: UnitOfWork, awards: Sequence[_Award], price: Money) -> None:
+    await pool.reserve_all(work, [(one.place.key, price - one.place.contribution) for one in awards])
+    awarded = await bulk.update(
+        work.session,
+        Place,
+        "id",
+        ("state", "awarded_at", "policy_version", "due_at"),
+        [(one.place.id, one.state, work.now, one.place.policy_version, one.due_at) for one in awards],
+        where={"state": "queued"},
+    )
+    if awarded != len(awards):
+        # Whoever changes a place holds the queue, as we do.
+        msg = f"{len(awards) - awarded} of {len(awards)} places were not queued any more"
+        raise LookupError(msg)
+    await letters.post_all(
+        work,
+        letters.OFFERED,
+        [
+            Addressed(
+                one.place.email,
+                one.place.locale,
+                f"place-offer:{one.place.id}",
+                day=local_date(one.due_at, work.settings.zone),
+                amount=one.place.contribution,
+            )
+            for one in awards
+            if one.told
+        ],
+    )
 
 
 async def let_go(work: UnitOfWork, place_id: int) -> None:
@@ -196,37 +281,6 @@ handlers: dict[type[Event], Callable[[UnitOfWork, Event], Awaitable[None]]] = {
 }
 
 
-async def begin_due(units: Units) -> int:
-    """Begin the places whose moment has come (an errand: at the random second itself, not at a job's regular one)."""
-    async with units.read() as work:
-        # Most rounds find nothing; looking first keeps SQLite's one writer free.
-        if await work.session.scalar(select(Place.id).where(_DUE, Place.due_at <= work.now).limit(1)) is None:
-            return 0
-    async with units.open() as work:
-        await places.lock(work)
-        due = await work.session.scalars(
-            select(Place).where(_DUE, Place.due_at <= work.now).order_by(Place.due_at).limit(BATCH)
-        )
-        return sum([await places.begin(work, place) for place in due.all()])
-
-
-async def grant_due(units: Units) -> int:
-    """Let offers lapse, and give what the pool now covers (a job)."""
-    async with units.open() as work:
-        await places.lock(work)
-        offers = await work.session.scalars(
-            select(Place).where(
-                Place.state == "offered",
-                Place.due_at <= work.now,
-                or_(Place.held_until.is_(None), Place.held_until <= work.now),
-            )
-        )
-        done = 0
-        for place in offers.all():
-            done += await _lapse(work, place)
-        return done + await give(work)
-
-
 async def first_places_this_month(work: UnitOfWork) -> int:
     """Return how many first places were given since the month began, in the co-op's time zone."""
     local = work.now.astimezone(work.settings.zone)
@@ -250,18 +304,13 @@ async def _lapse(work: UnitOfWork, place: Place) -> bool:
     return True
 
 
-async def _price_fell(work: UnitOfWork, place: Place, price: Money) -> None:
-    """Tell whoever wants to pay the whole of a price that has fallen that they need not wait."""
-    await places.close(work, place, "needless")
-    account = await work.session.get_one(Account, place.account_id)
-    letters.post(work, account, letters.PRICE_FELL, key=f"place-price:{place.id}", amount=price)
-
-
-async def _tell_of_offer(work: UnitOfWork, place: Place) -> None:
-    account = await work.session.get_one(Account, place.account_id)
-    day = None if place.due_at is None else local_date(place.due_at, work.settings.zone)
-    letters.post(
-        work, account, letters.OFFERED, key=f"place-offer:{place.id}", day=day, amount=place.contribution
+async def _price_fell(work: UnitOfWork, needless: Sequence[Candidate], price: Money) -> None:
+    """Tell those who want to pay the whole of a price that has fallen that they need not wait."""
+    await place_batches.close(work, needless, "needless")
+    await letters.post_all(
+        work,
+        letters.PRICE_FELL,
+        [Addressed(place.email, place.locale, f"place-price:{place.id}", amount=price) for place in needless],
     )
 
 
@@ -269,6 +318,3 @@ def _delay(work: UnitOfWork) -> timedelta:
     """Return a random wait, so that nobody can match a gift to the membership that it began."""
     longest = timedelta(hours=work.settings.sponsorship_delay_hours)
     return timedelta(milliseconds=secrets.randbelow(longest // timedelta(milliseconds=1) + 1))
-
-
-_DUE = Place.state == "awarded"

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from coop.clock import FixedClock
 from coop.membership import standing, terms
 from coop.membership.events import MembershipActivated, MembershipEnded
+from coop.membership.years import AlreadyRenewed
 from coop.outbox import OutboxMessage, read
 from coop.settings import Settings
 from coop.unit_of_work import Units
@@ -79,7 +80,7 @@ async def test_only_one_year_can_lie_ahead(units: Units) -> None:
     async with units.open() as work:
         await grant(work, account := await newcomer(work))
         await grant(work, account)
-        with pytest.raises(terms.AlreadyRenewed):
+        with pytest.raises(AlreadyRenewed):
             await grant(work, account)
 
 
@@ -92,7 +93,7 @@ async def test_of_ten_simultaneous_grants_no_two_overlap(units: Units) -> None:
         try:
             async with units.open() as work:
                 await grant(work, account)
-        except (terms.TermCollision, terms.AlreadyRenewed):
+        except (terms.TermCollision, AlreadyRenewed):
             return
 
     async with anyio.create_task_group() as group:

@@ -14,7 +14,7 @@ from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Pool
 from coop.settings import Settings
-from coop.sponsorship import outlook, places, pool, queue
+from coop.sponsorship import outlook, places, pool, queue, runs
 from coop.sponsorship.limits import AlreadyMember, EmailNeeded
 from coop.sponsorship.places import Place
 from coop.sponsorship.pool import PoolEmpty
@@ -114,7 +114,7 @@ async def test_first_places_are_capped_by_the_month(till: Till) -> None:
     assert (await till.ask(bob)).state == "queued"
 
     till.clock.advance(timedelta(days=31))
-    await queue.grant_due(till.units)
+    await runs.grant_due(till.units)
     assert await till.state(bob) == "active"
 
 
@@ -132,7 +132,7 @@ async def test_places_begin_at_a_random_time_within_the_delay(
     assert place.due_at is not None
     assert clock.instant <= place.due_at <= clock.instant + timedelta(hours=24)
     clock.advance(timedelta(hours=25))
-    await queue.begin_due(till.units)
+    await runs.begin_due(till.units)
     assert await till.state(ada) == "active"
     assert await till.balance(RESERVED) == 0
 
@@ -148,10 +148,10 @@ async def test_an_offer_from_the_queue_stands_for_its_days_and_then_goes_on(till
     assert place.state == "offered"
 
     till.clock.advance(timedelta(days=6))
-    await queue.grant_due(till.units)
+    await runs.grant_due(till.units)
     assert (await till.place(ada)) is not None
     till.clock.advance(timedelta(days=2))
-    await queue.grant_due(till.units)
+    await runs.grant_due(till.units)
 
     assert await till.place(ada) is None
     offered = await till.place(bob)

@@ -11,7 +11,7 @@ from coop.identity.accounts import Account
 from coop.ledger import MEMBER_CREDIT, POOL, RESERVED
 from coop.money import Money
 from coop.policies import Dues
-from coop.sponsorship import places, queue
+from coop.sponsorship import places, queue, runs
 from coop.sponsorship.places import Place
 from tests.till import Till
 
@@ -82,7 +82,7 @@ async def test_whoever_lets_an_offer_lapse_is_told(till: Till) -> None:
     await till.sponsor(1500)
     till.clock.advance(timedelta(days=7))
 
-    await queue.grant_due(till.units)
+    await runs.grant_due(till.units)
     await till.work()
 
     assert (await last(till, ada)).ended_as == "lapsed"
@@ -111,7 +111,7 @@ async def test_the_pools_part_is_kept_until_the_bank_has_answered(till: Till, nu
     await till.ask(bob, 1000)
 
     till.clock.advance(timedelta(days=3))
-    await queue.grant_due(till.units)
+    await runs.grant_due(till.units)
     assert await till.balance(RESERVED) == 1500
     till.clock.advance(timedelta(days=2))
     await till.sandbox.settle()
@@ -201,7 +201,7 @@ async def test_a_price_that_falls_to_what_one_offered_is_told(till: Till) -> Non
     await till.ask(ada, 2000)
 
     await till.adopt(Dues, price=2000, suggested=(500, 2000))
-    await queue.grant_due(till.units)
+    await runs.grant_due(till.units)
     await till.work()
 
     assert (await last(till, ada)).ended_as == "needless"

@@ -15,7 +15,7 @@ from coop.identity.accounts import Account
 from coop.networks import endpoints, networks
 from coop.networks.deliveries import Delivery
 from coop.settings import Settings
-from coop.sponsorship import outlook, queue
+from coop.sponsorship import outlook, runs
 from tests.protocol.relying_party import RelyingParty, register
 from tests.till import Till
 
@@ -138,7 +138,7 @@ async def test_a_network_sees_no_difference_in_anything_it_is_told_or_may_ask(
     assert place.due_at is not None
     till.clock.advance(place.due_at - till.clock.instant)
     await till.pay(paying)
-    await queue.begin_due(till.units)
+    await runs.begin_due(till.units)
     await till.work()
     assert [await till.state(person) for person in (paying, sponsored)] == ["active", "active"]
 
@@ -172,7 +172,7 @@ async def test_no_figure_that_others_see_moves_with_a_membership(till: Till, par
     seen.append(await public(till, stranger))
     assert place.due_at is not None
     till.clock.advance(min(place.due_at - till.clock.instant, timedelta(hours=11)))
-    await queue.begin_due(till.units)
+    await runs.begin_due(till.units)
     await till.work()
     seen.append(await public(till, stranger))
 
@@ -202,8 +202,8 @@ async def test_a_place_begins_at_its_own_second_and_not_before(till: Till) -> No
     assert place.state == "awarded"
 
     till.clock.advance(place.due_at - till.clock.instant - timedelta(milliseconds=1))
-    assert await queue.begin_due(till.units) == 0
+    assert await runs.begin_due(till.units) == 0
     till.clock.advance(timedelta(milliseconds=1))
 
-    assert await queue.begin_due(till.units) == 1
+    assert await runs.begin_due(till.units) == 1
     assert await till.state(bob) == "active"

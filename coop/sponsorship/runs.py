@@ -1,0 +1,135 @@
+"""The runs over all places: offers lapse, places are given, years begin, batch by batch.
+
+Each batch is a unit of its own, and what it did is its own mark: a run that was killed goes on where it stood, and no year
+begins twice. One place that cannot begin in its batch is taken by itself, so that it holds up nobody.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy import or_, tuple_
+from sqlalchemy.exc import IntegrityError
+
+from coop.errors import CoopError
+from coop.sponsorship import letters, place_batches, places, queue
+from coop.sponsorship.letters import Addressed
+from coop.sponsorship.place_batches import Candidate
+from coop.sponsorship.places import Place
+from coop.unit_of_work import UnitOfWork, Units
+
+BATCH = 500
+"""How many places one unit of work takes at most: enough to be quick, few enough to keep nobody waiting."""
+REFUSALS = (CoopError, IntegrityError, LookupError)
+"""What one of a batch can meet."""
+
+Tell = Callable[[int], object]
+"""Hears how many more are done."""
+
+log = structlog.get_logger("coop.sponsorship")
+
+
+def _nobody(count: int) -> None:
+    del count
+
+
+async def grant_due(units: Units, tell: Tell = _nobody) -> int:
+    """Let offers lapse, give what the pool now covers, and begin what begins at once (a job)."""
+    done = await _lapse_due(units, tell)
+    while True:
+        async with units.open() as work:
+            turn = await queue.turn(work, most=BATCH, at_once=False)
+        if not turn.done:
+            break
+        done += turn.done
+        tell(turn.done)
+    # An errand does so all the time, but where there is no wait it would begin after whoever asks now.
+    await begin_due(units)
+    return done
+
+
+async def begin_due(units: Units, tell: Tell = _nobody) -> int:
+    """Begin the places whose moment has come (an errand: at the random second itself, not at a job's regular one)."""
+    done = 0
+    after: tuple[datetime, int] | None = None
+    while True:
+        async with units.read() as look:
+            # Most rounds find nothing; looking first keeps SQLite's one writer free.
+            if not await _due(look, after, most=1):
+                return done
+        batch: list[tuple[datetime, Candidate]] = []
+        try:
+            async with units.open() as work:
+                await places.lock(work)
+                batch = await _due(work, after, most=BATCH)
+                begun, _ = await place_batches.begin(work, [place for _, place in batch])
+        except REFUSALS as error:
+            log.info("places_one_by_one", places=len(batch), error=type(error).__name__)
+            begun = await _one_by_one(units, [place for _, place in batch])
+        if not batch:
+            return done
+        after = batch[-1][0], batch[-1][1].id
+        done += begun
+        tell(len(batch))
+
+
+async def _due(
+    work: UnitOfWork, after: tuple[datetime, int] | None, *, most: int
+) -> list[tuple[datetime, Candidate]]:
+    statement = (
+        place_batches.candidates()
+        .add_columns(Place.due_at)
+        .where(Place.state == "awarded", Place.due_at <= work.now)
+        .order_by(Place.due_at, Place.id)
+        .limit(most)
+    )
+    if after is not None:
+        # Those that could not begin stand still at the head; the run goes past them.
+        statement = statement.where(tuple_(Place.due_at, Place.id) > tuple_(*after))
+    return [(due_at, Candidate(*row)) for *row, due_at in await work.session.execute(statement)]
+
+
+async def _one_by_one(units: Units, batch: Sequence[Candidate]) -> int:
+    begun = 0
+    for one in batch:
+        try:
+            async with units.open() as work:
+                await places.lock(work)
+                begun += await places.begin(work, await work.session.get_one(Place, one.id))
+        except REFUSALS as error:
+            log.warning("place_not_begun", place=one.id, error=type(error).__name__)
+    return begun
+
+
+async def _lapse_due(units: Units, tell: Tell) -> int:
+    """Give the parts of offers that nobody took up back to the pool, and tell those who were waiting for them."""
+    done = 0
+    while True:
+        async with units.open() as work:
+            await places.lock(work)
+            rows = await work.session.execute(
+                place_batches.candidates()
+                .add_columns(Place.due_at != Place.awarded_at)
+                .where(
+                    Place.state == "offered",
+                    Place.due_at <= work.now,
+                    or_(Place.held_until.is_(None), Place.held_until <= work.now),
+                )
+                .order_by(Place.due_at, Place.id)
+                .limit(BATCH)
+            )
+            late = [(Candidate(*row), asked) for *row, asked in rows]
+            if not late:
+                return done
+            await place_batches.close(work, [place for place, _ in late], "lapsed")
+            await letters.post_all(
+                work,
+                letters.LAPSED,
+                [
+                    Addressed(place.email, place.locale, f"place-lapsed:{place.id}")
+                    for place, asked in late
+                    if asked
+                ],
+            )
+        done += len(late)
+        tell(len(late))
