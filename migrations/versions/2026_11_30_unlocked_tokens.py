@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "unlocked_tokens"
-down_revision = "wishes"
+down_revision = "leases"
 
 GRANTED = sa.text("grant_id IS NOT NULL")
 
