@@ -17,14 +17,14 @@ from api.app import build, join
 from api.sandbox import Sandbox, Terms, Webhook, create_sandbox
 from api.sandbox.webhooks import sign
 from coop import ledger, policies, worker
-from coop.billing import checkout, giving
+from coop.billing import checkout, checks, giving
 from coop.billing.gateway import Gateway
 from coop.billing.intents import Purpose, Wish
 from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
 from coop.database import Base
 from coop.identity.accounts import Account
-from coop.ledger import LedgerAccount, checks
+from coop.ledger import LedgerAccount
 from coop.membership import standing, terms
 from coop.membership.terms import Term
 from coop.money import Money

@@ -8,9 +8,10 @@ from typing import TextIO
 import click
 import msgspec
 
+from coop.billing import checks
 from coop.cli import reconciling
 from coop.cli.configuration import data_option, opened, print_json, run, settings_of
-from coop.ledger import beancount, checks, exports
+from coop.ledger import beancount, exports
 from coop.ledger.checks import Report
 from coop.money import Currency, Money
 from coop.unit_of_work import UnitOfWork
@@ -36,7 +37,7 @@ books.add_command(reconciling.differences)
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/schemas/books-check.schema.json).")
 def check(data: Path | None, *, as_json: bool) -> None:
-    """Check every invariant of the books; exit code 1 if one does not hold."""
+    """Check every invariant of the books; exit code 1 if one does not hold, with where, what was found and what to do."""
     settings = settings_of(data)
     found: list[Report] = []
 
@@ -62,6 +63,11 @@ def tell(report: Report, money: Currency) -> None:
     click.echo(f"\n{report.entries} entries, {report.postings} postings")
     for one in report.checks:
         click.echo(f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}")
+        for found in one.findings:
+            click.echo(f"    {found.where}")
+            click.echo(f"      expected: {found.expected}")
+            click.echo(f"      found:    {found.found}")
+            click.echo(f"      to do:    {found.remedy}")
     click.echo("The books balance." if report.ok else "The books do not hold; see above.")
 
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from coop.ledger import chart, checks
+from coop.billing import checks
+from coop.ledger import chart
 from coop.unit_of_work import Units
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "books.md").read_text(encoding="utf-8")

@@ -1,3 +1,5 @@
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from coop.membership import terms
 from coop.money import ZERO, Money
 from coop.networks import links, settlement
 from coop.policies.founding import documents
-from coop.unit_of_work import Units
+from coop.unit_of_work import UnitOfWork, Units
 from tests.networks import people
 
 (SHARES,) = (document for document in documents() if isinstance(document, policies.Shares))
@@ -124,6 +126,44 @@ async def test_running_it_again_and_twice_at_once_books_nothing_twice(units: Uni
     again = await settlement.recognise_due(units)
 
     assert (again, await entries(units)) == (0, 6)
+
+
+class _Died(BaseException):
+    pass
+
+
+class DyingUnits(Units):
+    """Units of a process that is killed before its third commit."""
+
+    opened = 0
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[UnitOfWork]:
+        """Run one writing transaction, or die in it."""
+        self.opened += 1
+        async with super().open() as work:
+            yield work
+            if self.opened == 3:
+                raise _Died
+
+
+async def test_a_settlement_that_died_half_way_is_finished_by_the_next(
+    units: Units, clock: FixedClock
+) -> None:
+    network = await people.network(units)
+    for number in range(settlement.BATCH + 2):
+        await a_year(units, f"robin{number}", network)
+    await units.advance(timedelta(days=200))
+    dying = DyingUnits(units.settings, clock)
+
+    with pytest.raises(_Died):
+        await settlement.recognise_due(dying)
+    await dying.close()
+    half = await entries(units)
+    rest = await settlement.recognise_due(units)
+
+    assert (half, rest) == (settlement.BATCH * 6, 2 * 6)
+    assert await settlement.recognise_due(units) == 0
 
 
 async def test_a_year_given_back_recognises_nothing(units: Units) -> None:
