@@ -22,6 +22,7 @@ from coop import worker
 from coop.authorization import keys
 from coop.authorization.client_keys import ClientKeys
 from coop.billing.gateway import Gateway
+from coop.billing.stripe_events import Intake
 from coop.clock import Clock
 from coop.identity.passwords import Hasher
 from coop.mail import Mailer
@@ -69,6 +70,7 @@ def join(app: Litestar, settings: Settings, gateway: Gateway, mailer: Mailer, cl
             "units": units,
             "settings": settings,
             "gateway": gateway,
+            "intake": Intake(units, gateway),
             "mailer": mailer,
             "hasher": Hasher(settings.password_workers),
             "client_keys": ClientKeys(settings, clock),

@@ -1,6 +1,7 @@
 """`make bench`: start real servers over real databases, and let them take turns under load."""
 
 import contextlib
+import json
 import os
 import platform
 import sys
@@ -15,7 +16,18 @@ import click
 from rich.console import Console
 
 from benchmarks import against as comparators
-from benchmarks import contenders, cooperative, generators, measuring, paths, processes, report
+from benchmarks import (
+    contenders,
+    cooperative,
+    first_years,
+    generators,
+    goals,
+    measuring,
+    paths,
+    processes,
+    processor,
+    report,
+)
 from benchmarks.contenders import Argon2id, Contender, Pgbench, Server
 from benchmarks.cooperative import Cooperative
 from benchmarks.load import Load, request
@@ -23,6 +35,8 @@ from benchmarks.paths import Yardstick
 from tests import postgres
 
 ENGINES = ("postgresql", "sqlite")
+PRICE = 2500
+"""Of a year, in cents, by the law with which a cooperative is founded."""
 
 
 def listed(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
@@ -133,9 +147,12 @@ async def database(engine: str) -> AsyncIterator[tuple[str, int | None]]:
 async def _one_engine(
     plan: Plan, engine: str, url: str, postmaster: int | None, tables: list[measuring.Table]
 ) -> None:
-    variables = cooperative.environment(url)
     _say(f"{engine}: founding a cooperative of {plan.members} members")
-    async with cooperative.founded(variables, plan.members) as made, contextlib.AsyncExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
+        told = await processor.recorded(PRICE)
+        variables = cooperative.environment(url, stack.enter_context(card_processor(told)))
+        made = await stack.enter_async_context(cooperative.founded(variables, plan.members))
+        made.told = told
         services = {
             count: stack.enter_context(service(processes.clean_environment(**variables), count))
             for count in plan.counts
@@ -196,6 +213,18 @@ def service(environment: dict[str, str], count: int) -> Iterator[tuple[int, int]
 
 
 @contextlib.contextmanager
+def card_processor(told: dict[str, str]) -> Iterator[int]:
+    """Have something answer as Stripe does; yield its port."""
+    port = processes.free_port()
+    with tempfile.TemporaryDirectory(prefix="coop-bench-") as folder:
+        file = Path(folder) / "told.json"
+        file.write_text(json.dumps(told), encoding="utf-8")
+        command = [sys.executable, "-m", "benchmarks.processor", str(port), str(file)]
+        with processes.running(command, port=port, environment=processes.clean_environment()):
+            yield port
+
+
+@contextlib.contextmanager
 def bare_routes(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     """Serve the two bare routes over the same database."""
     port = processes.free_port()
@@ -212,6 +241,13 @@ def yardsticks(
     """Return what the machine does at best of one kind."""
     if kind == "argon2id":
         return [Argon2id("argon2id alone", made.settings.password_workers)]
+    if kind == "payment":
+        if postmaster is None or not contenders.pgbench():
+            return []
+        laid_out = partial(first_years.lay_out, made)
+        return [
+            Pgbench(goals.FIRST_YEAR, url, contenders.FIRST_YEAR, postmaster, prepare=laid_out),
+        ]
     sent = request("GET", "/select") if kind == "select" else request("POST", "/insert")
 
     async def load() -> Load:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,10 @@ INSERT = (
     "INSERT INTO bench_rows (digest, said) "
     "VALUES (decode(md5(random()::text) || md5(random()::text), 'hex'), 'a row');"
 )
+
+
+FIRST_YEAR = (processes.ROOT / "benchmarks" / "first_year.sql").read_text(encoding="utf-8")
+"""What a newcomer's paid year writes, in one transaction of plain statements."""
 
 
 class Contender(Protocol):
@@ -78,9 +82,12 @@ class Pgbench:
     statement: str
     postmaster: int
     warms_up: bool = False
+    prepare: Callable[[float], Awaitable[Mapping[str, str]]] | None = None
+    """Lays out the rows that a round changes, and returns the variables of the script."""
 
     async def run(self, seconds: float) -> Sample:
         """Run pgbench, and read the latencies from its log."""
+        variables = await self.prepare(seconds) if self.prepare is not None else {}
         with tempfile.TemporaryDirectory(prefix="coop-bench-") as folder:
             script = Path(folder) / "statement.sql"
             script.write_text(self.statement, encoding="utf-8")
@@ -90,6 +97,7 @@ class Pgbench:
                 [
                     *(str(pgbench()), "--no-vacuum", "--protocol", "prepared", "--file", str(script)),
                     *("--client", str(CONNECTIONS), "--jobs", "1", "--time", str(whole), "--log"),
+                    *(part for name, value in variables.items() for part in ("--define", f"{name}={value}")),
                     self.url.replace("+asyncpg", ""),
                 ],
                 cwd=folder,

@@ -47,6 +47,8 @@ class Cooperative:
     jwt_secret: str
     members: list[UUID] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
+    """What the processor says of a payment (`benchmarks.processor`)."""
     port: int = 0
     """Where a service over this database answers."""
 
@@ -118,7 +120,7 @@ def redemption(code: str) -> dict[str, str]:
     }
 
 
-def environment(database_url: str) -> dict[str, str]:
+def environment(database_url: str, processor: int) -> dict[str, str]:
     """Return the settings of the service, as a production's environment would hold them."""
     return {
         "COOP_ISSUER": ISSUER,
@@ -126,6 +128,9 @@ def environment(database_url: str) -> dict[str, str]:
         "COOP_SECRET_KEY": secrets.token_hex(32),
         "COOP_PAIRWISE_SECRET": secrets.token_hex(32),
         "COOP_WORKER": "false",
+        "COOP_STRIPE_SECRET_KEY": "sk_test_bench",
+        "COOP_STRIPE_WEBHOOK_SECRET": secrets.token_hex(32),
+        "COOP_STRIPE_API_BASE": f"http://127.0.0.1:{processor}",
     }
 
 

@@ -95,6 +95,10 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False):
     }
 
 
+Row = dict[str, Any]
+"""The columns of one row by name, all of them: what a statement inserts where no object is needed."""
+
+
 def is_sqlite(url: str) -> bool:
     """Tell whether `url` names an SQLite file."""
     return make_url(url).get_backend_name() == "sqlite"

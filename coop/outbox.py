@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import bulk
-from coop.database import Base
+from coop.database import Base, Row
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, forbid_unknown_fields=True):
@@ -39,10 +39,24 @@ class OutboxMessage(Base):
 
 
 def message(fact: msgspec.Struct, *, due_at: datetime, dedupe_key: str | None = None) -> OutboxMessage:
-    """Return the row that carries `fact`; its kind is the name of the class."""
-    return OutboxMessage(
-        kind=type(fact).__name__, payload=msgspec.json.encode(fact), due_at=due_at, dedupe_key=dedupe_key
-    )
+    """Return what carries `fact`; its kind is the name of the class."""
+    return OutboxMessage(**row(fact, due_at=due_at, dedupe_key=dedupe_key))
+
+
+def row(fact: msgspec.Struct, *, due_at: datetime, dedupe_key: str | None = None) -> Row:
+    """Return the columns of the message that carries `fact`."""
+    return {
+        "id": uuid4(),
+        "kind": type(fact).__name__,
+        "payload": msgspec.json.encode(fact),
+        "due_at": due_at,
+        "dedupe_key": dedupe_key,
+        "attempts": 0,
+        "lease": None,
+        "leased_until": None,
+        "done_at": None,
+        "failure": None,
+    }
 
 
 async def add(

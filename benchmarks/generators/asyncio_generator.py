@@ -22,12 +22,14 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 class Round:
     """One round: what is still to be sent, and what was seen."""
 
-    def __init__(self, path: Path, mode: str, status: int, deadline: float):
-        self.mode, self.status, self.deadline = mode, status, deadline
+    def __init__(self, path: Path, mode: str, status: int, seconds: float):
+        self.mode, self.status = mode, status
         self.requests = _read(path)
         self.template = self.requests.pop(0) if mode == "chain" else b""
         self.waiting = deque(self.requests)
         self.latencies: list[int] = []
+        # From now on: to read thousands of requests takes a while.
+        self.deadline = time.perf_counter() + seconds
         self.failed = 0
 
     def next(self) -> bytes | None:
@@ -106,4 +108,4 @@ async def _run(port: int, round_: Round) -> None:
 
 if __name__ == "__main__":
     port, seconds, path, mode, status = sys.argv[1:]
-    uvloop.run(_run(int(port), Round(Path(path), mode, int(status), time.perf_counter() + float(seconds))))
+    uvloop.run(_run(int(port), Round(Path(path), mode, int(status), float(seconds))))

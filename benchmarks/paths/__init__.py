@@ -7,7 +7,7 @@ from typing import Literal
 from benchmarks.cooperative import Cooperative
 from benchmarks.load import Load
 
-Yardstick = Literal["select", "insert", "argon2id"]
+Yardstick = Literal["select", "insert", "argon2id", "payment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ def every() -> dict[str, Path]:
         refresh,
         sign_up,
         userinfo,
+        webhook,
     )
 
     modules = (
@@ -47,5 +48,6 @@ def every() -> dict[str, Path]:
         discovery,
         jwks,
         sign_up,
+        webhook,
     )
     return {path.name: path for module in modules for path in module.PATHS}

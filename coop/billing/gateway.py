@@ -199,6 +199,10 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     object_id: str
     live: bool
     account: str | None = None
+    operation: UUID | None = None
+    """Of ours, that it says it is about: where to look first, no more."""
+    payment: str | None = None
+    """The payment by which it says that a checkout was paid."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger
 from coop.billing.gateway import GatewayRefused, PaymentState, Settlement
-from coop.database import Base, changed, insert_once
+from coop.database import Base, Row, changed, insert_once
 from coop.identity.accounts import Account
 from coop.ledger import BANK, CASH, FEES, STRIPE, STRIPE_PENDING, LedgerAccount, Posting
 from coop.mail import Letter
@@ -26,6 +26,9 @@ Method = Literal["card", "bank", "cash"]
 
 ARRIVES_AT: dict[Method, LedgerAccount] = {"card": STRIPE_PENDING, "bank": BANK, "cash": CASH}
 """Where money is when it is first seen."""
+
+SETTLED_AS = "Payment booked by the card processor"
+"""What the books call a payment that has reached our balance at the processor."""
 
 
 class Payment(Base):
@@ -91,28 +94,50 @@ async def record(
     """Write down a payment that succeeded, or return nothing if that was done before."""
     if not state.succeeded or state.currency != work.settings.currency:
         raise GatewayRefused("That payment is not one of ours, or has not succeeded.")
-    payment_id = new_id()
-    if not await insert_once(
-        work.session,
-        Payment,
-        id=payment_id,
+    made = row(
+        state,
         account_id=account_id,
-        gateway_id=state.id,
         purpose=purpose,
-        amount=state.amount,
         price=price,
         policy_version=policy_version,
         received_at=work.now,
         subscription=subscription,
-        term_id=None,
-        settlement=None if method == "card" else state.id,
-        fee=None if method == "card" else ZERO,
-        refunded=ZERO,
-        disputed=ZERO,
         method=method,
-    ):
+    )
+    if not await insert_once(work.session, Payment, **made):
         return None
-    return await work.session.get_one(Payment, payment_id)
+    return await work.session.get_one(Payment, made["id"])
+
+
+def row(
+    state: PaymentState,
+    *,
+    account_id: UUID,
+    purpose: str,
+    price: Money,
+    policy_version: UUID,
+    received_at: datetime,
+    subscription: str | None = None,
+    method: Method = "card",
+) -> Row:
+    """Return the columns of a payment that has begun nothing yet, and is not settled unless it is at hand."""
+    return {
+        "id": new_id(),
+        "account_id": account_id,
+        "gateway_id": state.id,
+        "purpose": purpose,
+        "amount": state.amount,
+        "price": price,
+        "policy_version": policy_version,
+        "received_at": received_at,
+        "subscription": subscription,
+        "term_id": None,
+        "settlement": None if method == "card" else state.id,
+        "fee": None if method == "card" else ZERO,
+        "refunded": ZERO,
+        "disputed": ZERO,
+        "method": method,
+    }
 
 
 async def of_gateway(work: UnitOfWork, gateway_id: str) -> Payment | None:
@@ -136,7 +161,7 @@ async def settle(work: UnitOfWork, payment: Payment, settlement: Settlement | No
         work,
         source="stripe",
         external_id=settlement.id,
-        description="Payment booked by the card processor",
+        description=SETTLED_AS,
         postings=settled(payment.amount, settlement),
     )
     return True

@@ -2,17 +2,16 @@
 
 An event is only a hint that an object changed: what it carries is never believed and its order never relied on. The
 object is fetched before any transaction begins; in one unit the event's id is inserted (a repeat ends there) and the
-object's present state applied, under guards of its own, so that two events about one object do no more than one.
+object's present state applied, under guards of its own, so that two events about one object do no more than one. The
+commonest of all, a newcomer's year paid at once, is such a unit in one statement (`paid_year`).
 """
 
-from datetime import datetime
+from collections.abc import Sequence
 
 import msgspec
 import structlog
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.billing import checkout, disputes, payments, refunds, renewals, subscriptions
+from coop.billing import checkout, disputes, paid_year, payments, refunds, renewals, seen, subscriptions
 from coop.billing.gateway import (
     CheckoutState,
     DisputeState,
@@ -24,7 +23,10 @@ from coop.billing.gateway import (
     SubscriptionState,
 )
 from coop.billing.intents import Checkout
-from coop.database import Base, insert_once
+from coop.billing.paid_year import Paid
+from coop.billing.seen import Asked, Seen, StripeEvent
+from coop.database import insert_once
+from coop.gathering import Gathering
 from coop.unit_of_work import UnitOfWork, Units
 
 WANTED = (
@@ -52,17 +54,6 @@ WANTED = (
 log = structlog.get_logger("coop.stripe")
 
 
-class StripeEvent(Base):
-    """One event that was acknowledged; its id keeps repeats out."""
-
-    __tablename__ = "stripe_events"
-
-    id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    type: Mapped[str] = mapped_column(String(255))
-    object_id: Mapped[str] = mapped_column(String(255))
-    received_at: Mapped[datetime] = mapped_column(index=True)
-
-
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the processor says now of the objects that an event is about."""
 
@@ -74,25 +65,60 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     dispute: DisputeState | None = None
 
 
+class Intake:
+    """Receives webhooks; those that come at the same moment are looked at, and written down, together."""
+
+    def __init__(self, units: Units, gateway: Gateway):
+        """Receive for one cooperative; made once, at the composition root."""
+        self._units = units
+        self._gateway = gateway
+        self._looks = Gathering(self._look)
+        self._writes = Gathering(self._write)
+
+    async def receive(self, payload: bytes, signature: str) -> None:
+        """Verify and apply one webhook; returning means that what it says is committed."""
+        notice = self._gateway.read_event(payload, signature, wall=self._units.clock.wall())
+        found = await self._looks.ask(Asked(notice.id, notice.operation))
+        if found.repeated:
+            return
+        facts = await self._facts(notice, found)
+        if facts.checkout is not None and facts.payment is not None and paid_year.may_be(found):
+            if await self._writes.ask(Paid(notice, found, facts.checkout, facts.payment)):
+                return
+            log.info("stripe_event_elsewhere", id=notice.id)
+        async with self._units.open() as work:
+            if not await insert_once(
+                work.session,
+                StripeEvent,
+                id=notice.id,
+                type=notice.type,
+                object_id=notice.object_id,
+                received_at=work.wall,
+            ):
+                return
+            await apply(work, facts)
+        log.debug("stripe_event", id=notice.id, type=notice.type)
+
+    async def _facts(self, notice: Notice, found: Seen) -> Facts:
+        """Fetch what an event is about: for a year that is paid at once, the payment alone tells how its page ended."""
+        at_once = not found.automatic and found.gateway_id == notice.object_id and paid_year.may_be(found)
+        if at_once and notice.payment is not None:
+            payment = await self._gateway.fetch_payment(notice.payment)
+            if payment.operation == found.checkout and payment.succeeded:
+                return Facts(checkout=paid_year.page_of(notice.object_id, payment), payment=payment)
+        return await look_up(self._units, self._gateway, notice)
+
+    async def _look(self, asked: Sequence[Asked]) -> list[Seen]:
+        async with self._units.line() as line:
+            return await seen.look(line, asked)
+
+    async def _write(self, years: Sequence[Paid]) -> list[bool]:
+        return await paid_year.write(self._units, years)
+
+
 async def receive(units: Units, gateway: Gateway, payload: bytes, signature: str) -> None:
-    """Verify and apply one webhook; returning means that what it says is committed."""
-    notice = gateway.read_event(payload, signature, wall=units.clock.wall())
-    async with units.read() as work:
-        if await work.session.get(StripeEvent, notice.id) is not None:
-            return
-    facts = await look_up(units, gateway, notice)
-    async with units.open() as work:
-        if not await insert_once(
-            work.session,
-            StripeEvent,
-            id=notice.id,
-            type=notice.type,
-            object_id=notice.object_id,
-            received_at=work.wall,
-        ):
-            return
-        await apply(work, facts)
-    log.debug("stripe_event", id=notice.id, type=notice.type)
+    """Verify and apply one webhook, with no others beside it."""
+    await Intake(units, gateway).receive(payload, signature)
 
 
 async def look_up(units: Units, gateway: Gateway, notice: Notice) -> Facts:

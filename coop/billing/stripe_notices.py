@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
-import json
 import re
 from datetime import datetime, timedelta
 
+import msgspec
+
+from coop.billing import stripe_shapes
 from coop.billing.gateway import BadSignature, Notice
 from coop.errors import Invalid
 
@@ -36,21 +38,6 @@ def verify(payload: bytes, signature: str, *, secrets: str, wall: datetime) -> N
 def read(payload: bytes) -> Notice:
     """Return what a verified message is about; raise `Invalid` if it is no event."""
     try:
-        event = json.loads(payload)
-        kept = event["data"]["object"]
-        return Notice(
-            id=_text(event["id"]),
-            type=_text(event["type"]),
-            # A few objects (balance.available) have no id; there is nothing to fetch for them.
-            object_id=_text(kept.get("id", "")),
-            live=event["livemode"] is True,
-            account=event.get("account"),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return stripe_shapes.event(payload)
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Invalid("That is not an event.") from error
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > 255 or "\x00" in value:  # noqa: PLR2004 - the length of Stripe's ids
-        raise TypeError
-    return value

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.billing.gateway import Gateway, GatewayRefused, Renewal, SubscriptionState
 from coop.billing.payments import Payment
-from coop.database import Base, changed, insert_once
+from coop.database import Base, Row, changed, insert_once
 from coop.membership import terms
 from coop.membership.events import TermBegan
 from coop.membership.terms import Term
@@ -87,21 +87,35 @@ async def keep(
     purpose: str = "dues",
 ) -> None:
     """Remember a subscription whose first year, month or instalment was paid."""
-    await insert_once(
-        work.session,
-        Subscription,
-        id=subscription,
-        account_id=account_id,
-        amount=amount,
-        begun_at=work.now,
-        status="active",
-        stops=False,
-        paused=False,
-        charges=None,
-        next_charge=None,
-        wish=wish,
-        purpose=purpose,
+    begun = first(
+        subscription, account_id=account_id, amount=amount, begun_at=work.now, wish=wish, purpose=purpose
     )
+    await insert_once(work.session, Subscription, **begun)
+
+
+def first(
+    subscription: str,
+    *,
+    account_id: UUID,
+    amount: Money,
+    begun_at: datetime,
+    wish: str = "renew",
+    purpose: str = "dues",
+) -> Row:
+    """Return the columns of a subscription whose first charge was paid."""
+    return {
+        "id": subscription,
+        "account_id": account_id,
+        "amount": amount,
+        "begun_at": begun_at,
+        "status": "active",
+        "stops": False,
+        "paused": False,
+        "charges": None,
+        "next_charge": None,
+        "wish": wish,
+        "purpose": purpose,
+    }
 
 
 async def apply(work: UnitOfWork, state: SubscriptionState) -> bool:

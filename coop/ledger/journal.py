@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from coop import bulk
 from coop.clock import local_date
+from coop.database import Row
 from coop.errors import NotFound, Refused
 from coop.ledger import balances
 from coop.ledger.chart import GUARDED, LedgerAccount, known
@@ -68,7 +69,7 @@ async def post(
     `person` is a reference of `coop.ledger.references`, never an account. The free balances of the pool and of what
     is reserved move along, and refuse to fall below zero.
     """
-    entry, moved = drawn_up(
+    drawn, rows = drawn_up(
         source=source,
         external_id=external_id,
         description=description,
@@ -78,17 +79,14 @@ async def post(
         policy_version=policy_version,
         person=person,
     )
-    rows = [
-        {"entry_id": row.entry_id, "position": row.position, "account": row.account, "amount": row.amount}
-        for row in moved
-    ]
+    entry = JournalEntry(**drawn)
     try:
         # A savepoint, so that a refusal leaves nothing behind in a unit that goes on.
         async with work.session.begin_nested():
             await work.session.execute(insert(EntryPosting), rows)
             work.session.add(entry)
             await work.session.flush()
-            await _move_balances(work, ((row.account, row.amount) for row in moved))
+            await _move_balances(work, ((row["account"], row["amount"]) for row in rows))
     except IntegrityError as error:
         if await find(work, source, external_id) is not None:
             raise AlreadyPosted from error
@@ -106,21 +104,23 @@ def drawn_up(
     recorded_at: dt.datetime,
     policy_version: UUID | None = None,
     person: UUID | None = None,
-) -> tuple[JournalEntry, list[EntryPosting]]:
-    """Return an entry and its postings, which are to be written before it; postings of nothing are left out."""
+) -> tuple[Row, list[Row]]:
+    """Return the rows of an entry and of its postings, which are written first; postings of nothing are left out."""
     moved = _moved(source, external_id, postings)
-    entry = JournalEntry(
-        date=date,
-        source=source,
-        external_id=external_id,
-        description=description,
-        size=len(moved),
-        recorded_at=recorded_at,
-        policy_version=policy_version,
-        person=person,
-    )
+    entry_id = new_id()
+    entry = {
+        "id": entry_id,
+        "date": date,
+        "source": source,
+        "external_id": external_id,
+        "description": description,
+        "size": len(moved),
+        "recorded_at": recorded_at,
+        "policy_version": policy_version,
+        "person": person,
+    }
     rows = [
-        EntryPosting(entry_id=entry.id, position=n, account=known(posting.account), amount=posting.amount)
+        {"entry_id": entry_id, "position": n, "account": known(posting.account), "amount": posting.amount}
         for n, posting in enumerate(moved)
     ]
     return entry, rows

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.clock import anniversary, local_date, midnight
-from coop.database import Base
+from coop.database import Base, Row
 from coop.errors import NotFound, Refused
 from coop.membership.events import MembershipActivated, MembershipEnded, TermBegan
 from coop.membership.months import last_of_month
@@ -113,19 +113,17 @@ async def take_over(
     return await _grant(work, _term(account_id, dues, running, ordinal=1 + await _count(work, account_id)))
 
 
-def first_year(
-    account_id: UUID, *, dues: Version[Dues], now: datetime, zone: ZoneInfo, ordinal: int = 1
-) -> Term:
-    """Return the first year of a membership, which begins with the day of `now`."""
-    year = following(None, now=now, zone=zone, grace_days=dues.document.grace_days)
-    return _term(account_id, dues, year, ordinal=ordinal)
+def first_year(account_id: UUID, dues: Dues, version: UUID, *, now: datetime, zone: ZoneInfo) -> Row:
+    """Return the columns of the first year of all of an account, which begins with the day of `now`."""
+    year = following(None, now=now, zone=zone, grace_days=dues.grace_days)
+    return _row(account_id, dues, version, year, ordinal=1)
 
 
-def announced(term: Term, zone: ZoneInfo) -> MembershipActivated:
-    """Return what the networks are told when a membership begins or revives with `term`."""
+def announced(account_id: UUID, ends: datetime, zone: ZoneInfo) -> MembershipActivated:
+    """Return what the networks are told when a membership begins or revives with a year that `ends` so."""
     # The end is the first day outside.
-    last_day = local_date(term.ends, zone) - timedelta(days=1)
-    return MembershipActivated(account_id=term.account_id, until=last_of_month(last_day))
+    last_day = local_date(ends, zone) - timedelta(days=1)
+    return MembershipActivated(account_id=account_id, until=last_of_month(last_day))
 
 
 async def latest(work: UnitOfWork, account_id: UUID) -> Term | None:
@@ -201,17 +199,23 @@ async def end_cover(work: UnitOfWork, account_id: UUID) -> bool:
 
 
 def _term(account_id: UUID, dues: Version[Dues], year: Year, *, ordinal: int) -> Term:
-    return Term(
-        account_id=account_id,
-        ordinal=ordinal,
-        first_day=year.first_day,
-        year=year.year,
-        begins=year.begins,
-        ends=year.ends,
-        grace_until=year.grace_until,
-        price=Money(dues.document.price),
-        policy_version=dues.id,
-    )
+    return Term(**_row(account_id, dues.document, dues.id, year, ordinal=ordinal))
+
+
+def _row(account_id: UUID, dues: Dues, version: UUID, year: Year, *, ordinal: int) -> Row:
+    return {
+        "id": new_id(),
+        "account_id": account_id,
+        "ordinal": ordinal,
+        "first_day": year.first_day,
+        "year": year.year,
+        "begins": year.begins,
+        "ends": year.ends,
+        "grace_until": year.grace_until,
+        "price": Money(dues.price),
+        "policy_version": version,
+        "ended_early_at": None,
+    }
 
 
 async def _grant(work: UnitOfWork, term: Term) -> Term:
@@ -264,4 +268,4 @@ async def _activate(work: UnitOfWork, term: Term) -> None:
         .execution_options(synchronize_session=False)
     )
     if activated is not None:
-        work.publish(announced(term, work.settings.zone))
+        work.publish(announced(term.account_id, term.ends, work.settings.zone))

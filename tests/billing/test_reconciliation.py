@@ -24,7 +24,7 @@ from coop.billing.reconciliation.differences import Difference, Found
 from coop.billing.reconciliation.streams import Stream
 from coop.billing.reconciliation.tally import Tally
 from coop.billing.refunds import Refund
-from coop.billing.stripe_events import StripeEvent
+from coop.billing.seen import StripeEvent
 from coop.billing.subscriptions import Subscription
 from coop.cli.doctor import look_at_reconciliation
 from coop.clock import FixedClock

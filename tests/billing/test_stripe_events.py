@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from api.sandbox import Terms
 from coop.billing.payments import Payment
-from coop.billing.stripe_events import StripeEvent
+from coop.billing.seen import StripeEvent
 from coop.billing.stripe_gateway import StripeGateway
 from coop.membership.terms import Term
 from tests.till import Till

@@ -10,7 +10,7 @@ from coop.billing import stripe_events
 from coop.billing.gateway import Gateway, Notice
 from coop.billing.reconciliation import streams
 from coop.billing.reconciliation.tally import Tally
-from coop.billing.stripe_events import StripeEvent
+from coop.billing.seen import StripeEvent
 from coop.database import insert_once
 from coop.unit_of_work import Units
 
