@@ -13,12 +13,13 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, insert, literal, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop import policies
+from coop import bulk, policies
 from coop.clock import midnight, month_anniversary
 from coop.database import Base
 from coop.ledger import journal
 from coop.ledger.chart import COMMON_FUND, DEFERRED_DUES, OPERATIONS, RESERVE, network_payable
 from coop.ledger.entries import Posting, credit, debit
+from coop.ledger.journal import Draft
 from coop.membership.terms import Term
 from coop.money import Money, apportion
 from coop.networks.links import Link
@@ -28,8 +29,8 @@ from coop.unit_of_work import UnitOfWork, Units
 
 SOURCE = "recognition"
 MONTHS = 12
-BATCH = 4
-"""Terms in one unit of work: at most 48 entries, so that on SQLite nobody waits long for the one writer."""
+BATCH = 250
+"""Months in one unit of work, each of another term: so few that on SQLite nobody waits long for the one writer."""
 
 
 class Recognition(Base):
@@ -75,7 +76,10 @@ def divide(amount: Money, shares: Shares, slugs: Sequence[str], *, salt: str) ->
 
 
 async def recognise_due(units: Units) -> int:
-    """Recognise every month that has passed and return how many; each once, however often and wherever this runs."""
+    """Recognise every month that has passed and return how many; each once, however often and wherever this runs.
+
+    Each round books one month of many terms, in as many statements as for one.
+    """
     async with units.open() as work:
         await _enrol(work)
     booked = 0
@@ -113,31 +117,32 @@ async def _claim(work: UnitOfWork) -> list[tuple[Recognition, Term]]:
 async def _recognise(work: UnitOfWork, due: Sequence[tuple[Recognition, Term]]) -> int:
     used = await _links(work, {term.account_id for _, term in due})
     law = await policies.history(work, Shares)
-    booked = 0
+    drafts: list[Draft] = []
+    passed: list[tuple[UUID, int, datetime | None]] = []
     for recognition, term in due:
-        begun = recognition.months
+        month = recognition.months
         # A term that ended early recognises nothing further: its dues were given back.
         last = term.ended_early_at or term.ends
-        while recognition.months < MONTHS:
-            ends = month_end(term, recognition.months + 1, work)
-            if ends > min(work.now, last):
-                break
-            await _book(work, term, recognition.months + 1, ends, _in_force(law, ends), used[term.account_id])
-            recognition.months += 1
-        following = month_end(term, recognition.months + 1, work)
-        recognition.next_at = None if recognition.months == MONTHS or following > last else following
-        booked += recognition.months - begun
-    return booked
+        ends = month_end(term, month + 1, work)
+        if month < MONTHS and ends <= min(work.now, last):
+            month += 1
+            drafts.append(_draft(work, term, month, ends, _in_force(law, ends), used[term.account_id]))
+        following = month_end(term, month + 1, work)
+        passed.append((term.id, month, None if month == MONTHS or following > last else following))
+    if drafts:
+        await journal.post_all(work, drafts)
+    await bulk.update(work.session, Recognition, "term_id", ("months", "next_at"), passed, where={})
+    return len(drafts)
 
 
-async def _book(
+def _draft(
     work: UnitOfWork,
     term: Term,
     month: int,
     ends: datetime,
     shares: Version[Shares],
     links: Sequence[tuple[Link, str]],
-) -> None:
+) -> Draft:
     begins = month_end(term, month - 1, work)
     slugs = [
         slug
@@ -147,8 +152,7 @@ async def _book(
     amount = recognised(term.price, month) - recognised(term.price, month - 1)
     key = f"{term.id}:{month}"
     # No person stands beside it: the books need not know which networks somebody uses.
-    await journal.post(
-        work,
+    return Draft(
         source=SOURCE,
         external_id=key,
         description=f"Month {month} of a year of membership",

@@ -19,6 +19,7 @@ from coop.networks import links, settlement
 from coop.policies.founding import documents
 from coop.unit_of_work import UnitOfWork, Units
 from tests.networks import people
+from tests.statements import said_to
 
 (SHARES,) = (document for document in documents() if isinstance(document, policies.Shares))
 
@@ -148,10 +149,11 @@ class DyingUnits(Units):
 
 
 async def test_a_settlement_that_died_half_way_is_finished_by_the_next(
-    units: Units, clock: FixedClock
+    units: Units, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(settlement, "BATCH", 4)
     network = await people.network(units)
-    for number in range(settlement.BATCH + 2):
+    for number in range(6):
         await a_year(units, f"robin{number}", network)
     await units.advance(timedelta(days=200))
     dying = DyingUnits(units.settings, clock)
@@ -162,8 +164,23 @@ async def test_a_settlement_that_died_half_way_is_finished_by_the_next(
     half = await entries(units)
     rest = await settlement.recognise_due(units)
 
-    assert (half, rest) == (settlement.BATCH * 6, 2 * 6)
+    assert (half, rest) == (4, 6 * 6 - 4)
     assert await settlement.recognise_due(units) == 0
+
+
+async def test_a_month_of_many_terms_takes_as_many_statements_as_of_one(units: Units) -> None:
+    network = await people.network(units)
+    counts = []
+    for names in (["robin"], ["wren", "lark", "swift", "finch", "crane"]):
+        for name in names:
+            await a_year(units, name, network)
+        await units.advance(timedelta(days=32))
+        with said_to(units) as said:
+            await settlement.recognise_due(units)
+        counts.append(len(said))
+
+    assert await entries(units) == 1 + 6
+    assert counts[0] == counts[1]
 
 
 async def test_a_year_given_back_recognises_nothing(units: Units) -> None:
