@@ -102,6 +102,23 @@ _PLACES = dict.fromkeys(
 ) | dict.fromkeys("bhd jod kwd omr tnd".split(), 3)
 
 
+WHOLE = 10_000
+"""All of something, in basis points."""
+
+
+def in_proportion(amount: Money, part: int, whole: int) -> Money:
+    """Return `amount` times `part` of `whole`, none of them negative, rounded half up to the minor unit."""
+    if amount.minor < 0 or not 0 <= part <= whole or not whole:
+        msg = "a proportion wants a non-negative amount and a part of a whole"
+        raise ValueError(msg)
+    return Money((2 * amount.minor * part + whole) // (2 * whole))
+
+
+def vat_within(gross: Money, rate: int) -> Money:
+    """Return the VAT that a price contains at `rate` in basis points: 25.00 at 2300 is 20.33 and 4.67."""
+    return in_proportion(gross, rate, WHOLE + rate)
+
+
 def apportion(amount: Money, weights: Mapping[str, int], *, salt: str = "") -> dict[str, Money]:
     """Split a non-negative `amount` by `weights` to the last minor unit (largest remainder, Hamilton).
 

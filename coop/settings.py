@@ -4,8 +4,11 @@ Every setting is a field of `Settings`, with its documentation in docs/settings.
 error that names the nearest known one, since a misspelt security setting must never be ignored.
 """
 
+import datetime as dt
 import difflib
+import functools
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,6 +65,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sponsored places begin at a random time within these hours, so that a gift cannot be matched to one."""
     address: str = ""
     """The cooperative's postal address, on receipts; lines apart by commas."""
+    vat_rates: str = ""
+    """The VAT that dues contain: rates in basis points, each with its first day, as `2300 from 2027-01-01`, apart by commas; none without it."""
+    vat_number: str = ""
+    """The cooperative's VAT number, on receipts."""
     bank_account: str = ""
     """Where bank transfers go, as members are to write it (an IBAN, or routing and account number); without it none are offered."""
     bank_holder: str = ""
@@ -109,6 +116,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         except (KeyError, ValueError) as error:
             raise BadSettings(f"time_zone {self.time_zone!r} is not in the time zone database") from error
         Currency.of(self.currency)
+        _vat_rates(self.vat_rates)
         for key in ("secret_key", "pairwise_secret"):
             value = getattr(self, key)
             if value and (len(value) < 64 or not all(c in "0123456789abcdef" for c in value)):  # noqa: PLR2004 - 32 bytes
@@ -133,6 +141,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def money(self) -> Currency:
         """The home currency."""
         return Currency.of(self.currency)
+
+    def vat_rate(self, day: dt.date) -> int:
+        """Return the rate of VAT on dues in force on `day`, in basis points; 0 where there is none."""
+        return next((rate for since, rate in reversed(_vat_rates(self.vat_rates)) if since <= day), 0)
 
     def url(self, path: str) -> str:
         """Return the absolute URL of `path`; the Host header has no say in it."""
@@ -169,6 +181,32 @@ def load(
         return msgspec.convert(raw, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise BadSettings(str(error)) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _vat_rates(text: str) -> tuple[tuple[dt.date, int], ...]:
+    """Read rates of VAT and the days from which they hold, the earliest first."""
+    rates = []
+    for one in filter(None, (part.strip() for part in text.split(","))):
+        found = _VAT_RATE.fullmatch(one)
+        try:
+            since = None if found is None else dt.date.fromisoformat(found[2])
+        except ValueError:
+            since = None
+        if found is None or since is None:
+            raise BadSettings(f"vat_rates: write {one!r} as `2300 from 2027-01-01`, the rate in basis points")
+        rates.append((since, int(found[1])))
+    if any(rate > MOST_VAT for _, rate in rates):
+        raise BadSettings(f"vat_rates are basis points, at most {MOST_VAT}: 2300 is 23 %")
+    days = [since for since, _ in rates]
+    if days != sorted(set(days)):
+        raise BadSettings("vat_rates must follow one another, each with a first day of its own")
+    return tuple(rates)
+
+
+_VAT_RATE = re.compile(r"([0-9]{1,4}) from ([0-9]{4}-[0-9]{2}-[0-9]{2})", re.ASCII)
+MOST_VAT = 5_000
+"""No state takes more than half of a price."""
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

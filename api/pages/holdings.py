@@ -94,6 +94,7 @@ HOLDINGS = (
             "journal_entries",
             "postings",
             "recognitions",
+            "vat_lines",
         ),
     ),
     Holding(

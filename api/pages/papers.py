@@ -10,7 +10,7 @@ from anyio import CapacityLimiter
 from babel.dates import format_date
 
 from api.pages.languages import marked, translations
-from api.pages.rendering import HERE, money
+from api.pages.rendering import HERE, money, percent
 from coop.billing.receipts import Document, Receipt
 from coop.money import Money
 from coop.settings import Settings
@@ -46,6 +46,9 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
     head: tuple[str, str]
     lines: list[tuple[str, str]]
     total: tuple[str, str]
+    tax: str
+    """What the table of VAT is called."""
+    taxes: list[tuple[str, str]]
     note: str
 
 
@@ -68,6 +71,8 @@ def written(receipt: Receipt, settings: Settings, locale: str, *, handle: str) -
         facts.append((gettext(marked("Of receipt")), said.of))
     else:
         facts.append((gettext(marked("Payment")), gettext(_METHODS[said.method])))
+    if said.vat_number:
+        facts.append((gettext(marked("VAT number of the cooperative")), said.vat_number))
     return Paper(
         lang=locale,
         title=title % {"number": receipt.name},
@@ -78,6 +83,18 @@ def written(receipt: Receipt, settings: Settings, locale: str, *, handle: str) -
         head=(gettext(marked("What")), gettext(marked("Amount"))),
         lines=[(gettext(_LINES[line.what]), amount(line.amount)) for line in said.lines],
         total=(gettext(marked("Given back")) if note else gettext(marked("Paid")), amount(said.amount)),
+        tax=gettext(marked("VAT in the dues given back"))
+        if note
+        else gettext(marked("VAT in the dues paid")),
+        taxes=[
+            row
+            for one in said.taxes
+            for row in (
+                (gettext(marked("Net")), amount(one.net)),
+                (gettext(marked("VAT, %(rate)s")) % {"rate": percent(one.rate, locale)}, amount(one.vat)),
+                (gettext(marked("Gross")), amount(one.gross)),
+            )
+        ],
         note=gettext(marked("The dues of this payment are set by version %(number)s of the law of dues."))
         % {"number": said.policy},
     )

@@ -15,7 +15,7 @@ from litestar.params import FromQuery, URLEncodedBody
 
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
-from api.pages.home import PARTS
+from api.pages.home import parts
 from api.pages.rendering import page
 from api.security import local_path
 from coop import policies
@@ -25,12 +25,13 @@ from coop.billing.instalments import InstalmentsNeedEmail, InstalmentsUnpaid
 from coop.billing.intents import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.offline import transfers
 from coop.billing.operations import InFlight
+from coop.clock import local_date
 from coop.errors import Invalid
 from coop.governance import motions
 from coop.membership import organisations, standing, terms
 from coop.membership.organisations import Organisation
 from coop.membership.standing import Standing
-from coop.money import ZERO, Money, apportion
+from coop.money import ZERO, Money
 from coop.policies import Dues, Shares, Version
 from coop.settings import Settings
 from coop.sponsorship import limits, places, queue
@@ -297,13 +298,13 @@ async def _ask(
     async with units.read() as work:
         offer = await _offer(work, viewer.account_id)
         source = await motions.title_of_act(work, offer.dues.act)
+        vat_rate = work.settings.vat_rate(local_date(work.now, work.settings.zone))
     plain = units.settings.money.plain
     price = Money(offer.dues.document.price)
     kept = offer.place.contribution if offer.place is not None and offer.place.state == "offered" else None
     presets = sorted(
         {Money(amount) for amount in offer.dues.document.suggested} | {price} | ({kept} if kept else set())
     )
-    split = apportion(price, {part: getattr(offer.shares.document, part) for part in PARTS})
     suggested = [amount for amount in presets if amount >= Money(offer.dues.document.minimum_card)]
     if offer.organisation is not None:
         least = max(Money(offer.dues.document.organisation), price)
@@ -323,7 +324,7 @@ async def _ask(
         other=given.other or ("" if value in {plain(a) for a in suggested} | {"0", "other"} else value),
         least=Money(offer.dues.document.minimum_card),
         organisations=bool(offer.dues.document.organisation),
-        parts=[(name, split[part]) for part, name in PARTS.items()],
+        parts=parts(price, offer.shares.document, vat_rate),
         division=_division(offer, price if offer.organisation is None else suggested[0]),
         renewal=given.renewal,
         key=fresh_key(),

@@ -2,12 +2,13 @@
 
 import hashlib
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache, lru_cache
 from http import HTTPStatus
 from pathlib import Path
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_percent
 from babel.support import NullTranslations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response
@@ -15,7 +16,7 @@ from litestar.datastructures import State
 
 from api.pages.languages import LOCALES, translations
 from api.security import content_security_policy
-from coop.money import Money
+from coop.money import WHOLE, Money
 from coop.settings import Settings
 
 HERE = Path(__file__).parent
@@ -105,6 +106,11 @@ def environment(locale: str) -> Environment:
     made.filters["browser"] = browser
     made.filters["translate"] = lambda text: catalogue.gettext(text) if text else text
     return made
+
+
+def percent(basis_points: int, locale: str) -> str:
+    """Write basis points as readers of `locale` expect a percentage: 23 %, 5.5 %."""
+    return format_percent(Decimal(basis_points) / WHOLE, locale=locale, decimal_quantization=False)
 
 
 def money(amount: Money, settings: Settings, locale: str) -> str:

@@ -19,7 +19,7 @@ from coop.ledger import (
     RESERVED,
     Posting,
 )
-from coop.membership import obstacles, terms
+from coop.membership import obstacles, terms, vat
 from coop.membership.obstacles import DisputeOpen
 from coop.money import Money
 from coop.policies import Dues, Version
@@ -136,6 +136,7 @@ async def _dues(
     await _post(work, payment, DUES, funding)
     term = await terms.begin(work, payment.account_id, dues=dues)
     payment.term_id = term.id
+    await vat.due(work, term, paid={payment.id: payment.own_part}, person=payment.account_id)
     if payment.gap and place_id is not None:
         await places.note_term(work, place_id, term.id)
     await work.session.flush()

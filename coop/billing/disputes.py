@@ -17,9 +17,9 @@ from coop.billing.payments import Payment, of_gateway
 from coop.billing.refunds import Refund
 from coop.database import Base, changed, insert_once
 from coop.errors import Invalid, Refused
-from coop.ledger import BANK, DISPUTE_FEES, DISPUTED, MEMBER_CREDIT, RESERVE, STRIPE
-from coop.membership import obstacles
-from coop.money import ZERO, Money
+from coop.ledger import BANK, DISPUTE_FEES, DISPUTED, MEMBER_CREDIT, RESERVE, STRIPE, VAT_PAYABLE
+from coop.membership import obstacles, vat
+from coop.money import ZERO, Money, in_proportion
 from coop.sponsorship import places, returns
 from coop.unit_of_work import UnitOfWork
 
@@ -81,14 +81,23 @@ async def settle(work: UnitOfWork, dispute_id: str, *, received: Money = ZERO) -
     await obstacles.clear(work, _source(dispute_id))
     payment = await work.session.get_one(Payment, dispute.payment_id)
     if received:
-        await ledger.post(
+        # With the dues come those taxes again that went back when they were lost.
+        lost = await ledger.find(work, "dispute", f"lost:{dispute_id}")
+        untaxed = [] if lost is None else await vat.gone(work, lost)
+        taxed = [part.of(in_proportion(part.dues, received.minor, dispute.amount.minor)) for part in untaxed]
+        entry = await ledger.post(
             work,
             source="dispute",
             external_id=f"settled:{dispute_id}",
             description="A lost dispute is settled",
-            postings=[ledger.debit(BANK, received), ledger.credit(RESERVE, received)],
+            postings=[
+                ledger.debit(BANK, received),
+                ledger.credit(RESERVE, received - vat.total(taxed)),
+                ledger.credit(VAT_PAYABLE, vat.total(taxed)),
+            ],
             person=await ledger.references.of(work, payment.account_id),
         )
+        await vat.keep(work, entry, taxed)
 
 
 async def _opened(work: UnitOfWork, payment: Payment, state: DisputeState) -> bool:
@@ -138,12 +147,15 @@ async def _closed(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
         .values(state=state.status, closed_at=work.now),
     ):
         return False
+    untaxed: list[vat.Part] = []
     if state.status == "lost":
         await returns.void(work, payment.id)
         kept = await _still_theirs(work, payment, state.amount)
+        untaxed = await vat.in_dues(work, payment.id, await _dues_of(work, payment, state.amount, kept))
         postings = [
             ledger.debit(MEMBER_CREDIT, kept),
-            ledger.debit(RESERVE, state.amount - kept),
+            ledger.debit(VAT_PAYABLE, vat.total(untaxed)),
+            ledger.debit(RESERVE, state.amount - kept - vat.total(untaxed)),
             ledger.credit(DISPUTED, state.amount),
         ]
     else:
@@ -157,7 +169,7 @@ async def _closed(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
             ledger.credit(DISPUTED, state.amount),
             ledger.credit(DISPUTE_FEES, state.fee_returned),
         ]
-    await ledger.post(
+    entry = await ledger.post(
         work,
         source="dispute",
         external_id=f"{state.status}:{state.id}",
@@ -165,7 +177,16 @@ async def _closed(work: UnitOfWork, payment: Payment, state: DisputeState) -> bo
         postings=postings,
         person=await ledger.references.of(work, payment.account_id),
     )
+    await vat.went_back(work, entry, untaxed)
     return True
+
+
+async def _dues_of(work: UnitOfWork, payment: Payment, amount: Money, kept: Money) -> Money:
+    """Return what of a lost amount were dues: what went to the pool beyond the price is counted first, as in refunds."""
+    await work.session.refresh(payment)
+    before = payment.refunded + payment.disputed - amount
+    lost = amount - kept
+    return lost - (min(payment.surplus, before + lost) - min(payment.surplus, before))
 
 
 async def _still_theirs(work: UnitOfWork, payment: Payment, amount: Money) -> Money:

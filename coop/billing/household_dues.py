@@ -19,7 +19,7 @@ from coop.errors import Refused
 from coop.identity.accounts import Account
 from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, POOL, RESERVED, STRIPE_PENDING
 from coop.mail import Letter
-from coop.membership import households, terms
+from coop.membership import households, terms, vat
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
 from coop.policies import Dues, Version
@@ -140,6 +140,8 @@ async def book(
     for year in begun:
         term = await terms.begin(work, year.account_id, dues=dues)
         year.term_id = term.id
+        # In the payer's books, as what it was paid with.
+        await vat.due(work, term, paid={payment.id: year.own_part}, person=payer_id)
         if year.account_id != payer_id:
             await _tell(work, year, term)
     await work.session.flush()

@@ -12,10 +12,10 @@ from sqlalchemy import select
 from coop import ledger
 from coop.billing import instalments, subscriptions
 from coop.billing.instalments import InstalmentPlan
-from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, POOL, RESERVE
-from coop.membership import terms
+from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, POOL, RESERVE, VAT_PAYABLE
+from coop.membership import terms, vat
 from coop.membership.terms import Term
-from coop.money import ZERO, Money
+from coop.money import ZERO
 from coop.networks import settlement
 from coop.sponsorship import places, queue
 from coop.unit_of_work import UnitOfWork
@@ -54,15 +54,23 @@ async def stop(work: UnitOfWork, account_id: UUID) -> tuple[str, datetime] | Non
     await instalments.end(work, plan)
     await subscriptions.end(work, plan.subscription)
     term = await terms.end_early(work, plan.term_id, at=ends)
-    left = term.price - earned_by(work, term, ends)
-    rest = left - plan.outstanding
-    await ledger.post(
+    months = months_by(work, term, ends)
+    left = term.net - settlement.recognised(term.net, months) + instalments.vat_to_come(term, plan)
+    # The instalments that came are of the months that stay; of the pool's part, the months that are given back bear no tax.
+    untaxed = [
+        part.of(part.dues - settlement.recognised(part.dues, months))
+        for part in await vat.of_term(work, term.id)
+        if part.payment_id is None
+    ]
+    rest = left + vat.total(untaxed) - plan.outstanding
+    entry = await ledger.post(
         work,
         source="instalments",
         external_id=f"stop:{plan.id}",
         description="A year that ends with the instalments paid",
         postings=[
             ledger.debit(DEFERRED_DUES, left),
+            ledger.debit(VAT_PAYABLE, vat.total(untaxed)),
             ledger.credit(INSTALMENTS_DUE, plan.outstanding),
             # The pool's part of the months that are given back; what months gone by still wanted falls on the reserve.
             ledger.credit(POOL, max(rest, ZERO)),
@@ -71,14 +79,15 @@ async def stop(work: UnitOfWork, account_id: UUID) -> tuple[str, datetime] | Non
         policy_version=plan.policy_version,
         person=await ledger.references.of(work, account_id),
     )
+    await vat.went_back(work, entry, [part for part in untaxed if part.dues])
     if rest > ZERO:
         await queue.give(work)
     return plan.subscription, ends
 
 
-def earned_by(work: UnitOfWork, term: Term, instant: datetime) -> Money:
-    """Return the dues of the months of a term that have passed by `instant`, whether they are booked yet or will be."""
+def months_by(work: UnitOfWork, term: Term, instant: datetime) -> int:
+    """Return how many months of a term have passed by `instant`, whether they are booked yet or will be."""
     months = 0
     while months < settlement.MONTHS and settlement.month_end(term, months + 1, work) <= instant:
         months += 1
-    return settlement.recognised(term.price, months)
+    return months

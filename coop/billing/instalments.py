@@ -26,12 +26,13 @@ from coop.ledger import (
     RESERVE,
     RESERVED,
     STRIPE_PENDING,
+    LedgerAccount,
     Posting,
 )
 from coop.mail import Letter
-from coop.membership import terms
+from coop.membership import terms, vat
 from coop.membership.terms import Term
-from coop.money import Money
+from coop.money import Money, in_proportion
 from coop.policies import Dues, Version
 from coop.sponsorship import limits, places, queue
 from coop.sponsorship.limits import AlreadyMember
@@ -102,6 +103,17 @@ class InstalmentPlan(Base):
 def part(due: Money, count: int, paid: int) -> Money:
     """Return what of `due` so many of `count` instalments pay: all of them pay it to the cent."""
     return Money(due.minor * paid // count)
+
+
+def vat_of_instalments(term: Term, plan: InstalmentPlan) -> Money:
+    """Return the VAT in what all instalments together pay; that of the pool's part has arisen with the year."""
+    return term.vat - in_proportion(term.vat, (term.price - plan.due).minor, term.price.minor)
+
+
+def vat_to_come(term: Term, plan: InstalmentPlan) -> Money:
+    """Return the VAT in the instalments that have not come: it is not due before they do."""
+    whole = vat_of_instalments(term, plan)
+    return whole - part(whole, plan.count, plan.paid)
 
 
 def months_paid(plan: InstalmentPlan) -> int:
@@ -185,6 +197,8 @@ async def begin(
     )
     work.session.add(plan)
     await work.session.flush()
+    added = vat.Part(term.id, None, term.vat_rate, price - due, term.vat - vat_of_instalments(term, plan))
+    await vat.arise(work, [added], key=f"{term.id}:pool", policy_version=dues.id, person=account_id)
     await _charged(work, plan, payment)
     until = f"Your membership runs until {places.last_day(work, term):%Y-%m-%d}."
     await payments.send_receipt(work, payment, _nth(plan), more=until)
@@ -284,19 +298,22 @@ async def default(work: UnitOfWork, plan_id: UUID) -> bool:
         .values(state="defaulted", next_at=None),
     ):
         return False
+    term = await work.session.get_one(Term, plan.term_id)
+    untaxed = vat_to_come(term, plan)
     await ledger.post(
         work,
         source="instalments",
         external_id=f"default:{plan_id}",
         description="Instalments that did not come",
         postings=[
-            ledger.debit(RESERVE, plan.outstanding),
+            ledger.debit(RESERVE, plan.outstanding - untaxed),
+            # What does not come bears no tax, so the reserve need not bear any either.
+            ledger.debit(DEFERRED_DUES, untaxed),
             ledger.credit(INSTALMENTS_DUE, plan.outstanding),
         ],
         policy_version=plan.policy_version,
         person=await ledger.references.of(work, plan.account_id),
     )
-    term = await work.session.get_one(Term, plan.term_id)
     await _write(
         work,
         plan,
@@ -390,7 +407,26 @@ async def _charged(work: UnitOfWork, plan: InstalmentPlan, payment: Payment) -> 
         policy_version=plan.policy_version,
         person=await ledger.references.of(work, plan.account_id),
     )
+    await _tax(work, plan, payment, nth, out_of=RESERVE if toward == RESERVE else DEFERRED_DUES)
     return True
+
+
+async def _tax(
+    work: UnitOfWork, plan: InstalmentPlan, payment: Payment, nth: int, *, out_of: LedgerAccount
+) -> None:
+    """Book the VAT in the `nth` instalment: it arises as each of them comes."""
+    term = await work.session.get_one(Term, plan.term_id)
+    whole = vat_of_instalments(term, plan)
+    tax = part(whole, plan.count, nth) - part(whole, plan.count, nth - 1)
+    paid = vat.Part(term.id, payment.id, term.vat_rate, payment.own_part, tax)
+    await vat.arise(
+        work,
+        [paid],
+        key=f"{term.id}:{payment.id}",
+        policy_version=plan.policy_version,
+        person=plan.account_id,
+        out_of=out_of,
+    )
 
 
 def _expected(plan: InstalmentPlan, nth: int) -> datetime | None:

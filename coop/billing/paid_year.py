@@ -123,6 +123,9 @@ def drawn_up(line: Line, paid_for: Paid) -> Case | None:
     if payment.amount != seen.price or payment.currency != line.settings.currency:
         return None
     zone, account_id = line.settings.zone, seen.account_id
+    if line.settings.vat_rate(local_date(line.now, zone)):
+        # VAT has an entry and lines of its own, which the general way books.
+        return None
     reference = seen.reference or new_id()
     year = terms.first_year(account_id, dues, seen.policy_version, now=line.now, zone=zone)
     paid = payments.row(

@@ -5,6 +5,7 @@ for a number. What they say is kept as it was said; who it was said to is not in
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -40,6 +41,7 @@ from coop.ledger import (
     RESERVED,
     LedgerAccount,
 )
+from coop.membership import vat
 from coop.money import ZERO, Money
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
@@ -67,6 +69,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
 
 
+class Tax(msgspec.Struct, frozen=True, kw_only=True):
+    """The VAT in what was paid of dues, or given back of them, in minor units; the rate in basis points."""
+
+    rate: int
+    net: int
+    vat: int
+    gross: int
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """What a receipt says for good."""
 
@@ -82,6 +93,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The version of the dues that the payment was made under."""
     of: str = ""
     """On a credit note: the number of the receipt."""
+    taxes: tuple[Tax, ...] = ()
+    vat_number: str = ""
+    """The seller's."""
 
 
 class Receipt(Base):
@@ -181,6 +195,8 @@ async def of_payment(work: UnitOfWork, payment: Payment) -> Receipt:
         amount=payment.amount.minor,
         lines=await _lines(work, payment),
         policy=version.number,
+        taxes=_taxes(await vat.arisen(work, payment.id)),
+        vat_number=work.settings.vat_number,
     )
     return await _issue(work, "receipt", document, payment_id=payment.id)
 
@@ -198,6 +214,7 @@ async def of_refund(work: UnitOfWork, refund: Refund) -> Receipt:
         amount=refund.amount.minor,
         lines=(Line(what="given_back", amount=refund.amount.minor),),
         of=receipt.name,
+        taxes=_taxes(await vat.returned(work, refund.id)),
     )
     return await _issue(work, "credit_note", document, payment_id=payment.id, refund_id=refund.id)
 
@@ -243,6 +260,18 @@ async def _issue(
     work.session.add(receipt)
     await work.session.flush()
     return receipt
+
+
+def _taxes(parts: Sequence[vat.Part]) -> tuple[Tax, ...]:
+    return tuple(
+        Tax(
+            rate=part.rate,
+            net=(part.dues - part.vat).minor,
+            vat=part.vat.minor,
+            gross=part.dues.minor,
+        )
+        for part in parts
+    )
 
 
 def _series(work: UnitOfWork, kind: Kind) -> Update:

@@ -17,8 +17,9 @@ from coop.billing.gateway import Gateway, GatewayRefused, RefundState
 from coop.billing.payments import Payment
 from coop.database import Base, changed
 from coop.errors import Refused
-from coop.ledger import MEMBER_CREDIT, POOL, RESERVE, STRIPE
+from coop.ledger import MEMBER_CREDIT, POOL, RESERVE, STRIPE, VAT_PAYABLE
 from coop.ledger.entries import EntryPosting, JournalEntry
+from coop.membership import vat
 from coop.money import ZERO, Money
 from coop.sponsorship import places
 from coop.unit_of_work import UnitOfWork, Units, new_id
@@ -75,7 +76,7 @@ async def give_back(
     """Give a part of a payment back, or all of it, while what it paid for stays.
 
     What went to the pool beyond the price is given back first, as far as the pool still has it. The reserve bears the
-    rest, so that a year that runs on stays funded in full.
+    rest, less the VAT in it, so that a year that runs on stays funded in full.
     """
     # The queue before any row of ours, as everywhere.
     await places.lock(work)
@@ -87,20 +88,24 @@ async def give_back(
         await _wait_no_more(work, payment, reason)
         return refund
     spare = payment.amount if payment.purpose == "sponsor" else payment.surplus
-    from_pool = await out_of_pool(work, min(spare, before + amount) - min(spare, before))
-    await ledger.post(
+    beyond = min(spare, before + amount) - min(spare, before)
+    from_pool = await out_of_pool(work, beyond)
+    untaxed = await vat.in_dues(work, payment.id, amount - beyond)
+    entry = await ledger.post(
         work,
         source="refund",
         external_id=f"intended:{refund.id}",
         description="A part is given back",
         postings=[
             ledger.debit(POOL, from_pool),
-            ledger.debit(RESERVE, amount - from_pool),
+            ledger.debit(VAT_PAYABLE, vat.total(untaxed)),
+            ledger.debit(RESERVE, amount - from_pool - vat.total(untaxed)),
             ledger.credit(MEMBER_CREDIT, amount),
         ],
         policy_version=payment.policy_version,
         person=await ledger.references.of(work, payment.account_id),
     )
+    await vat.went_back(work, entry, untaxed, {payment.id: refund.id})
     return refund
 
 

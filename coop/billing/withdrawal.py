@@ -25,10 +25,11 @@ from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.instalments import InstalmentPlan
 from coop.billing.payments import Payment
 from coop.errors import Refused
-from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, MEMBER_CREDIT, POOL, RESERVE, Posting
-from coop.membership import terms
+from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, MEMBER_CREDIT, POOL, RESERVE, VAT_PAYABLE, Posting
+from coop.membership import terms, vat
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
+from coop.networks import settlement
 from coop.sponsorship import places, queue
 from coop.sponsorship.gifts import Gift
 from coop.sponsorship.places import Place
@@ -206,13 +207,21 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         await instalments.hold(work, funding.plan.id)
         funding = await _funding(work, term)
     # A renewal in grace begins in the past: the months that have gone by are earned, and the reserve bears them.
-    earned = instalment_endings.earned_by(work, term, work.now)
+    earned = settlement.recognised(term.net, instalment_endings.months_by(work, term, work.now))
+    untaxed = await vat.of_term(work, term.id)
+    # Taxes that have not arisen, since their instalments did not come, stand in the dues as well until a default.
+    to_come = ZERO if funding.plan is None else instalments.vat_to_come(term, funding.plan)
+    defaulted = funding.plan is not None and funding.plan.state == "defaulted"
     postings = [
-        ledger.debit(DEFERRED_DUES, term.price - earned),
+        ledger.debit(DEFERRED_DUES, term.net - earned + (ZERO if defaulted else to_come)),
+        ledger.debit(VAT_PAYABLE, vat.total(untaxed)),
         ledger.debit(RESERVE, earned),
         ledger.credit(POOL, term.price - funding.own_part),
     ]
-    refund_ids = []
+    # What a part that was given back before took of the taxes, the reserve did not bear.
+    eased = term.vat - vat.total(untaxed) - to_come
+    postings.append(ledger.debit(RESERVE, eased))
+    sent: dict[UUID, UUID] = {}
     surplus = ZERO
     for part in funding.parts:
         left = part.amount - part.earlier
@@ -222,16 +231,17 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         postings.append(ledger.credit(MEMBER_CREDIT, left))
         surplus += part.surplus - surplus_back
         if left:
-            refund_ids.append((await refunds.intend(work, part.payment, left, reason="withdrawn")).id)
+            sent[part.payment.id] = (await refunds.intend(work, part.payment, left, reason="withdrawn")).id
     postings += await _surplus_back(work, surplus)
     if funding.plan is not None:
         # What will not be charged is due no more; what the reserve bore after a default comes back to it.
-        borne_by = RESERVE if funding.plan.state == "defaulted" else INSTALMENTS_DUE
-        postings.append(ledger.credit(borne_by, funding.plan.outstanding))
+        borne_by = RESERVE if defaulted else INSTALMENTS_DUE
+        borne = funding.plan.outstanding - (to_come if defaulted else ZERO)
+        postings.append(ledger.credit(borne_by, borne))
         await instalments.end(work, funding.plan)
     # Of a household it is the payer's entry: the credit is theirs, and what they paid is not for the others to read.
     payer_id = funding.parts[0].payment.account_id if funding.parts else account_id
-    await ledger.post(
+    entry = await ledger.post(
         work,
         source="withdrawal",
         external_id=str(term.id),
@@ -240,6 +250,7 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         policy_version=term.policy_version,
         person=await ledger.references.of(work, payer_id),
     )
+    await vat.went_back(work, entry, untaxed, sent)
     if by_payer:
         letter = letters.GIVEN_BACK
     elif chosen.paid_by_another:
@@ -247,7 +258,7 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
     else:
         letter = letters.WITHDRAWN if chosen.refund else letters.WITHDRAWN_UNPAID
     await letters.post(work, account_id, letter, key=f"acknowledged:{term.id}", amount=chosen.refund)
-    return refund_ids
+    return list(sent.values())
 
 
 async def _surplus_back(work: UnitOfWork, surplus: Money) -> list[Posting]:

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from coop.database import Base
 from coop.governance import electorate
 from coop.governance.motions import Motion
-from coop.policies import Voting, documents
+from coop.money import WHOLE
+from coop.policies import Voting
 from coop.unit_of_work import UnitOfWork, Units
 
 GROWTH_WINDOW = timedelta(days=30)
@@ -54,7 +55,7 @@ async def grew_too_fast(work: UnitOfWork, voting: Voting) -> bool:
     """
     before = await _size(work, work.now - GROWTH_WINDOW)
     now = await _size(work, work.now)
-    return (now - before) * documents.WHOLE > before * voting.max_growth
+    return (now - before) * WHOLE > before * voting.max_growth
 
 
 async def used(work: UnitOfWork, motion_id: UUID, account_id: UUID) -> bool | None:

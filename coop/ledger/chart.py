@@ -51,6 +51,8 @@ GUARDED = (POOL, RESERVED)
 
 OPENING = "import"
 """The source of entries that take over what was paid for before these books began."""
+VAT = "vat"
+"""The source of entries by which VAT leaves the dues of years that begin."""
 
 CHART = (
     STRIPE,

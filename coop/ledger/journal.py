@@ -8,7 +8,7 @@ A mistake is corrected by the opposite entry.
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import insert, select
@@ -35,6 +35,7 @@ class Draft:
     postings: Sequence[Posting]
     policy_version: UUID | None = None
     person: UUID | None = None
+    id: UUID = field(default_factory=new_id)
 
 
 FEWEST = 2
@@ -135,7 +136,7 @@ async def post_all(work: UnitOfWork, drafts: Sequence[Draft]) -> None:
     entries, rows, all_moved = [], [], []
     for draft in drafts:
         moved = _moved(draft.source, draft.external_id, draft.postings)
-        entry_id = new_id()
+        entry_id = draft.id
         entries.append(
             (
                 *(entry_id, date, draft.source, draft.external_id, draft.description, len(moved), work.now),

@@ -9,6 +9,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from coop import bulk
+from coop.clock import local_date
 from coop.membership.events import MembershipActivated, TermBegan
 from coop.membership.months import last_of_month
 from coop.membership.terms import Member, Term
@@ -42,6 +43,7 @@ class Granted:
     account_id: UUID
     term_id: UUID
     year: Year
+    vat_rate: int
 
 
 async def pasts(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, Past]:
@@ -88,16 +90,18 @@ async def begin(work: UnitOfWork, grants: Sequence[Grant]) -> list[Granted]:
     Its refusal, and `AlreadyRenewed`, are the caller's to catch: it grants them one by one then.
     """
     zone = work.settings.zone
+    vat_rate = work.settings.vat_rate(local_date(work.now, zone))
     granted, rows = [], []
     for grant in grants:
         dues = grant.dues.document
         year = following(grant.past.last, now=work.now, zone=zone, grace_days=dues.grace_days)
-        one = Granted(grant.account_id, new_id(), year)
+        one = Granted(grant.account_id, new_id(), year, vat_rate)
         granted.append(one)
         rows.append(
             (
                 *(one.term_id, one.account_id, grant.past.terms + 1, year.first_day, year.year),
-                *(year.begins, year.ends, year.grace_until, Money(dues.price), grant.dues.id, None),
+                *(year.begins, year.ends, year.grace_until, Money(dues.price), grant.dues.id),
+                *(vat_rate, None),
             )
         )
     await bulk.insert(work.session, Term, _COLUMNS, rows)
@@ -108,7 +112,7 @@ async def begin(work: UnitOfWork, grants: Sequence[Grant]) -> list[Granted]:
 
 _COLUMNS = (
     *("id", "account_id", "ordinal", "first_day", "year"),
-    *("begins", "ends", "grace_until", "price", "policy_version", "ended_early_at"),
+    *("begins", "ends", "grace_until", "price", "policy_version", "vat_rate", "ended_early_at"),
 )
 
 

@@ -7,7 +7,17 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, UniqueConstraint, func, or_, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    SmallInteger,
+    UniqueConstraint,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -18,7 +28,7 @@ from coop.errors import NotFound, Refused
 from coop.membership.events import MembershipActivated, MembershipEnded, TermBegan
 from coop.membership.months import last_of_month
 from coop.membership.years import Last, Year, following, year_of
-from coop.money import Money
+from coop.money import Money, vat_within
 from coop.policies import Dues, Version
 from coop.unit_of_work import UnitOfWork, new_id
 
@@ -58,6 +68,7 @@ class Term(Base):
         CheckConstraint("grace_until >= ends", name="grace"),
         CheckConstraint("ordinal >= 1 AND year >= 1", name="count"),
         CheckConstraint("ended_early_at >= begins AND ended_early_at <= ends", name="early"),
+        CheckConstraint("vat_rate >= 0", name="vat"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
@@ -73,7 +84,19 @@ class Term(Base):
     grace_until: Mapped[datetime]
     price: Mapped[Money]
     policy_version: Mapped[UUID] = mapped_column(ForeignKey("policy_versions.id"))
+    vat_rate: Mapped[int] = mapped_column(SmallInteger, default=0)
+    """The VAT that the price contains, in basis points: the rate of the day on which the year was granted."""
     ended_early_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    @property
+    def vat(self) -> Money:
+        """What of the price is VAT; it is nobody's share."""
+        return vat_within(self.price, self.vat_rate)
+
+    @property
+    def net(self) -> Money:
+        """What of the price is earned as the months pass."""
+        return self.price - self.vat
 
     @property
     def last_instant(self) -> datetime:
@@ -100,23 +123,26 @@ async def begin(work: UnitOfWork, account_id: UUID, *, dues: Version[Dues]) -> T
         zone=work.settings.zone,
         grace_days=dues.document.grace_days,
     )
-    return await _grant(work, _term(account_id, dues, year, ordinal=1 + await _count(work, account_id)))
+    rate = work.settings.vat_rate(local_date(work.now, work.settings.zone))
+    ordinal = 1 + await _count(work, account_id)
+    return await _grant(work, _term(account_id, dues, year, ordinal=ordinal, vat_rate=rate))
 
 
 async def take_over(
-    work: UnitOfWork, account_id: UUID, *, first_day: date, year: int, dues: Version[Dues]
+    work: UnitOfWork, account_id: UUID, *, first_day: date, year: int, dues: Version[Dues], vat_rate: int
 ) -> Term:
     """Grant the running year of a membership that was begun and paid for elsewhere: the `year`-th since `first_day`."""
     zone = work.settings.zone
     begins = midnight(anniversary(first_day, year - 1), zone)
     running = year_of(first_day, year, begins, zone, dues.document.grace_days)
-    return await _grant(work, _term(account_id, dues, running, ordinal=1 + await _count(work, account_id)))
+    ordinal = 1 + await _count(work, account_id)
+    return await _grant(work, _term(account_id, dues, running, ordinal=ordinal, vat_rate=vat_rate))
 
 
 def first_year(account_id: UUID, dues: Dues, version: UUID, *, now: datetime, zone: ZoneInfo) -> Row:
-    """Return the columns of the first year of all of an account, which begins with the day of `now`."""
+    """Return the columns of the first year of all of an account, which begins with the day of `now` and bears no VAT."""
     year = following(None, now=now, zone=zone, grace_days=dues.grace_days)
-    return _row(account_id, dues, version, year, ordinal=1)
+    return _row(account_id, dues, version, year, ordinal=1, vat_rate=0)
 
 
 def announced(account_id: UUID, ends: datetime, zone: ZoneInfo) -> MembershipActivated:
@@ -198,11 +224,11 @@ async def end_cover(work: UnitOfWork, account_id: UUID) -> bool:
     return True
 
 
-def _term(account_id: UUID, dues: Version[Dues], year: Year, *, ordinal: int) -> Term:
-    return Term(**_row(account_id, dues.document, dues.id, year, ordinal=ordinal))
+def _term(account_id: UUID, dues: Version[Dues], year: Year, *, ordinal: int, vat_rate: int) -> Term:
+    return Term(**_row(account_id, dues.document, dues.id, year, ordinal=ordinal, vat_rate=vat_rate))
 
 
-def _row(account_id: UUID, dues: Dues, version: UUID, year: Year, *, ordinal: int) -> Row:
+def _row(account_id: UUID, dues: Dues, version: UUID, year: Year, *, ordinal: int, vat_rate: int) -> Row:
     return {
         "id": new_id(),
         "account_id": account_id,
@@ -214,6 +240,7 @@ def _row(account_id: UUID, dues: Dues, version: UUID, year: Year, *, ordinal: in
         "grace_until": year.grace_until,
         "price": Money(dues.price),
         "policy_version": version,
+        "vat_rate": vat_rate,
         "ended_early_at": None,
     }
 

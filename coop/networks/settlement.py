@@ -1,6 +1,7 @@
 """Settlement, first step: as each month of a term passes, its dues become the networks', operations' and the reserve's.
 
-Month k of a term at price p recognises floor(p·k/12) minus what went before, so that twelve months make the price to the cent.
+Month k of a term at price p, less the VAT in it, recognises floor(p·k/12) minus what went before, so that twelve months make
+it to the cent.
 The shares in force at the month's end divide it; the networks' part goes in equal parts to the networks that the member was
 linked to in that month, else to the common fund. Who paid for the term plays no part.
 """
@@ -149,7 +150,7 @@ def _draft(
         for link, slug in links
         if link.linked_at < ends and (link.ended_at is None or link.ended_at > begins)
     ]
-    amount = recognised(term.price, month) - recognised(term.price, month - 1)
+    amount = recognised(term.net, month) - recognised(term.net, month - 1)
     key = f"{term.id}:{month}"
     # No person stands beside it: the books need not know which networks somebody uses.
     return Draft(

@@ -10,9 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from coop.errors import Invalid
-
-WHOLE = 10_000
-"""All of something, in basis points."""
+from coop.money import WHOLE, Money, vat_within
 
 Amount = Annotated[int, Meta(ge=0, le=1_000_000)]
 Days = Annotated[int, Meta(ge=0, le=366)]
@@ -137,9 +135,10 @@ class Shares(Policy, frozen=True, tag="shares"):
         """Return the card fees on a year at its price, however it is paid: instalments make them dearer."""
         return max(self.fee(dues.price), dues.instalments * self.fee(dues.instalment(dues.price)))
 
-    def covers_fees(self, dues: Dues) -> bool:
-        """Tell whether operations' part of the price pays the card fees on it."""
-        return dues.price * self.operations // WHOLE >= self.fees(dues)
+    def covers_fees(self, dues: Dues, *, vat_rate: int = 0) -> bool:
+        """Tell whether operations' part of the price, less the VAT in it, pays the card fees on it."""
+        net = Money(dues.price) - vat_within(Money(dues.price), vat_rate)
+        return net.minor * self.operations // WHOLE >= self.fees(dues)
 
 
 class Majority(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstrai
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from coop.clock import local_date
 from coop.database import Base
 from coop.errors import NotFound, Refused, Unavailable
 from coop.outbox import Event
@@ -221,7 +222,8 @@ async def check_together(work: UnitOfWork, document: Policy) -> None:
         shares, dues = await _latest_or_none(work, Shares), document
     else:
         return
-    if shares is not None and dues is not None and not shares.covers_fees(dues):
+    vat_rate = work.settings.vat_rate(local_date(work.now, work.settings.zone))
+    if shares is not None and dues is not None and not shares.covers_fees(dues, vat_rate=vat_rate):
         dearer = dues.instalments and shares.fees(dues) > shares.fee(dues.price)
         raise BadPolicy(
             f"Operations' part of the price must cover the card fees on it, {shares.fees(dues)} in minor units.",

@@ -19,7 +19,7 @@ from coop.database import Base, changed
 from coop.errors import NotFound, Refused, Unavailable
 from coop.identity.accounts import Account
 from coop.ledger import DEFERRED_DUES, GIFTS_OUTSTANDING
-from coop.membership import obstacles, organisations, terms
+from coop.membership import obstacles, organisations, terms, vat
 from coop.membership.obstacles import Obstacle
 from coop.membership.terms import Term
 from coop.money import Money
@@ -287,6 +287,8 @@ async def _begin(work: UnitOfWork, gift: Gift, account_id: UUID) -> Term:
         person=await ledger.references.of(work, account_id),
     )
     term = await terms.begin(work, account_id, dues=dues)
+    bought = {} if gift.payment_id is None else {gift.payment_id: gift.amount}
+    await vat.due(work, term, paid=bought, person=account_id)
     await work.session.execute(update(Gift).where(Gift.id == gift.id).values(term_id=term.id))
     account = await work.session.get_one(Account, account_id)
     letters.post(work, account, letters.BEGUN, key=f"gift-begun:{gift.id}", day=places.last_day(work, term))

@@ -14,8 +14,9 @@ from sqlalchemy import Select, select, update
 from coop import bulk, ledger, policies
 from coop.clock import local_date
 from coop.identity.accounts import Account
-from coop.membership import term_batches
+from coop.membership import term_batches, vat
 from coop.membership.term_batches import Grant, Granted, Past
+from coop.membership.vat import Begun
 from coop.money import ZERO, Money
 from coop.policies import Dues, Version
 from coop.sponsorship import letters, limits, places, pool
@@ -33,6 +34,7 @@ class Candidate:
     contribution: Money
     first: bool
     credited: bool
+    payment_id: UUID | None
     policy_version: UUID | None
     email: str | None
     locale: str
@@ -43,7 +45,7 @@ class Candidate:
         return places.key_of(self.id)
 
 
-def candidates() -> Select[int, UUID, Money, bool, bool, UUID | None, str | None, str]:
+def candidates() -> Select[int, UUID, Money, bool, bool, UUID | None, UUID | None, str | None, str]:
     """Select places as `Candidate` has them, whichever and in whatever order the caller says."""
     return select(
         Place.id,
@@ -51,6 +53,7 @@ def candidates() -> Select[int, UUID, Money, bool, bool, UUID | None, str | None
         Place.contribution,
         Place.first,
         Place.credited,
+        Place.payment_id,
         Place.policy_version,
         Account.email,
         Account.locale,
@@ -79,6 +82,20 @@ async def begin(work: UnitOfWork, due: Sequence[Candidate]) -> tuple[int, Money]
     granted = await term_batches.begin(
         work,
         [Grant(place.account_id, pasts.get(place.account_id, Past()), laws[_law(place)]) for place in wanted],
+    )
+    await vat.due_of_all(
+        work,
+        [
+            Begun(
+                year.term_id,
+                Money(laws[_law(place)].document.price),
+                year.vat_rate,
+                _law(place),
+                {place.payment_id: place.contribution} if place.credited and place.payment_id else {},
+                place.account_id,
+            )
+            for place, year in zip(wanted, granted, strict=True)
+        ],
     )
     begun = await bulk.update(
         work.session,

@@ -16,7 +16,7 @@ from coop.clock import local_date
 from coop.database import Base, changed
 from coop.identity.accounts import Account
 from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, RESERVED, Posting
-from coop.membership import terms
+from coop.membership import terms, vat
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
 from coop.policies import Dues, Version
@@ -158,6 +158,8 @@ async def begin(work: UnitOfWork, place: Place) -> bool:
         person=await ledger.references.of(work, place.account_id),
     )
     term = await terms.begin(work, place.account_id, dues=dues)
+    own = {} if place.payment_id is None else {place.payment_id: paid}
+    await vat.due(work, term, paid=own, person=place.account_id)
     await note_term(work, place.id, term.id)
     account = await work.session.get_one(Account, place.account_id)
     letters.post(work, account, letters.BEGUN, key=f"place-begun:{place.id}", day=last_day(work, term))

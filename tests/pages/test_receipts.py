@@ -1,3 +1,4 @@
+import html
 import io
 import re
 
@@ -22,6 +23,14 @@ def engine_name() -> str:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, address="1 Commons Lane, 12345 Town")
+
+
+@pytest.fixture
+def taxed(till: Till) -> Till:
+    """Give a till whose dues bear VAT."""
+    rates = {"vat_rates": "2300 from 2020-01-01", "vat_number": "PL5260001246"}
+    till.units.settings = msgspec.structs.replace(till.units.settings, **rates)
+    return till
 
 
 async def paid(till: Till) -> str:
@@ -80,6 +89,38 @@ async def test_the_pdf_says_the_same_and_can_be_read_aloud(
     assert "2026-000001" in str((pdf.metadata or {})["/Title"])
     tags = {str(element["/S"]) for element in structure(root["/StructTreeRoot"])}
     assert {"/Table", "/TH", "/TD"} <= tags
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["VAT in the dues paid", "23%", "$20.33", "$4.67", "VAT number of the cooperative"]),
+        ("pl", ["VAT w zapłaconych składkach", "23%", "20,33", "4,67"]),
+        ("fr", ["TVA dans la cotisation payée", "23 %", "20,33", "4,67"]),
+    ],
+)
+async def test_vat_stands_on_the_page_and_on_the_pdf(taxed: Till, language: str, words: list[str]) -> None:
+    ada = await taxed.person()
+    await taxed.pay(ada, 4000)
+    async with taxed.visitor(ada) as browser:
+        browser.cookies.set("locale", language)
+        path = await paid(taxed)
+        page = (await browser.get(path)).text
+        pdf = pypdf.PdfReader(io.BytesIO((await browser.get(f"{path}/receipt.pdf")).content))
+
+    for text in (page, pdf.pages[0].extract_text()):
+        said = re.sub(r"[\s\u202f]+", " ", html.unescape(text)).replace("\u2019", "'")
+        for word in [*words, "PL5260001246"]:
+            assert word in said
+
+
+async def test_the_price_shows_the_vat_in_it(taxed: Till) -> None:
+    async with taxed.visitor() as browser:
+        text = (await browser.get("/")).text
+
+    # The rest of 25.00 less 4.67 is divided by the shares.
+    assert re.search(r">VAT</th><td[^>]*>\$4\.67<", text)
+    assert re.search(r">Networks</th><td[^>]*>\$12\.20<", text)
 
 
 def structure(element: object) -> list[pypdf.generic.DictionaryObject]:

@@ -211,7 +211,7 @@ def _funding(facts: Facts) -> Iterator[str]:
     left = 0
     for term in facts.terms:
         if term.ended_early_at is None:
-            left += term.price.minor - recognised(term.price, facts.recognitions.get(term.id, 0)).minor
+            left += term.net.minor - recognised(term.net, facts.recognitions.get(term.id, 0)).minor
     if left != facts.balance(ledger.DEFERRED_DUES):
         yield f"{left} of dues is not earned yet, the books say {facts.balance(ledger.DEFERRED_DUES)}"
 

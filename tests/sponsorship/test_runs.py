@@ -243,7 +243,7 @@ async def test_a_year_given_back_before_it_began_counts_but_is_not_built_upon(un
 
 
 def candidate(number: int, contribution: int, *, first: bool) -> Candidate:
-    return Candidate(number, new_id(), Money(contribution), first, False, None, None, "en")  # noqa: FBT003 - no credit
+    return Candidate(number, new_id(), Money(contribution), first, False, None, None, None, "en")  # noqa: FBT003 - no credit
 
 
 @given(

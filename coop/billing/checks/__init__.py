@@ -7,7 +7,7 @@ have its entry with its figures, every entry its row, and what is owed must be w
 import msgspec
 
 from coop import policies
-from coop.billing.checks import entries, papers, payments, purses, years
+from coop.billing.checks import entries, papers, payments, purses, vat, years
 from coop.ledger import checks
 from coop.ledger.checks import Report
 from coop.policies import Dues
@@ -32,6 +32,8 @@ async def run(work: UnitOfWork) -> Report:
         await years.dues_deferred(work),
         await purses.purses_agree(work),
         await purses.nobody_owes_credit(work),
+        await vat.vat_lines(work),
+        await vat.vat_of_years(work),
         await papers.receipts_numbered(work),
     )
     return msgspec.structs.replace(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, String, exists, func, literal, select, type_coerce
 
-from coop.billing import instalment_endings
+from coop.billing import instalment_endings, instalments
 from coop.billing.checks.booked import minor, spelled, year_rules
 from coop.billing.checks.entries import breaches
 from coop.billing.household_dues import HouseholdYear
@@ -17,7 +17,7 @@ from coop.billing.payments import Payment
 from coop.ledger import DEFERRED_DUES, EntryPosting, JournalEntry, chart
 from coop.ledger.checks.report import MOST_FINDINGS, Check, Finding, check, named, plain
 from coop.membership.terms import Term
-from coop.money import Money
+from coop.money import ZERO, Money
 from coop.networks import settlement
 from coop.networks.settlement import Recognition, recognised
 from coop.sponsorship.gifts import Gift
@@ -26,7 +26,17 @@ from coop.unit_of_work import UnitOfWork
 
 _MINOR = type_coerce(EntryPosting.amount, BigInteger)
 _PAGE = 500
-_OURS = ("payment", "instalments", "gift", "place", "withdrawal", settlement.SOURCE, chart.OPENING, "stripe")
+_OURS = (
+    "payment",
+    "instalments",
+    "gift",
+    "place",
+    "withdrawal",
+    settlement.SOURCE,
+    chart.OPENING,
+    chart.VAT,
+    "stripe",
+)
 """The sources of entries that move deferred dues by this program."""
 
 
@@ -37,16 +47,20 @@ class _Year:
     term: Term
     months: int
     before: int
+    plan: InstalmentPlan | None
 
     @property
     def earned(self) -> Money:
         """What of its dues the months have earned, here or elsewhere."""
-        return recognised(self.term.price, self.months)
+        return recognised(self.term.net, self.months)
 
     def kept(self, work: UnitOfWork) -> Money:
-        """Return what of its dues was not given back."""
-        ended = self.term.ended_early_at
-        return self.term.price if ended is None else instalment_endings.earned_by(work, self.term, ended)
+        """Return what of its dues was not given back, nor is due as VAT."""
+        term, plan = self.term, self.plan
+        if term.ended_early_at is not None:
+            return recognised(term.net, instalment_endings.months_by(work, term, term.ended_early_at))
+        running = plan is not None and plan.state == "running"
+        return term.net + (instalments.vat_to_come(term, plan) if running and plan is not None else ZERO)
 
 
 async def terms_funded(work: UnitOfWork) -> Check:
@@ -114,7 +128,7 @@ async def months_recognised(work: UnitOfWork) -> Check:
     async for year in _years(work):
         found = booked.pop(str(year.term.id), {})
         wanted = {
-            month: recognised(year.term.price, month).minor - recognised(year.term.price, month - 1).minor
+            month: recognised(year.term.net, month).minor - recognised(year.term.net, month - 1).minor
             for month in range(year.before + 1, year.months + 1)
         }
         if {month: moved for month, moved in found.items() if moved} == {
@@ -189,18 +203,21 @@ async def _years(work: UnitOfWork) -> AsyncIterator[_Year]:
     last: UUID | None = None
     while True:
         page = (
-            select(Term, Recognition.months, ImportedMembership.months)
+            select(Term, Recognition.months, ImportedMembership.months, InstalmentPlan)
             .outerjoin(Recognition, Recognition.term_id == Term.id)
             .outerjoin(ImportedMembership, ImportedMembership.term_id == Term.id)
+            .outerjoin(InstalmentPlan, InstalmentPlan.term_id == Term.id)
             .order_by(Term.id)
             .limit(_PAGE)
         )
         rows = (await work.session.execute(page if last is None else page.where(Term.id > last))).all()
-        for term, months, before in rows:
+        for term, months, before, plan in rows:
             last = term.id
-            yield _Year(term, months or 0, before or 0)
+            yield _Year(term, months or 0, before or 0, plan)
             # The years of a large cooperative must not fill the memory.
             work.session.expunge(term)
+            if plan is not None:
+                work.session.expunge(plan)
         if len(rows) < _PAGE:
             return
 

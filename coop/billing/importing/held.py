@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    SmallInteger,
     String,
     UniqueConstraint,
     select,
@@ -31,9 +32,9 @@ from coop.clock import anniversary, local_date, midnight, month_anniversary
 from coop.database import Base, changed, insert_once
 from coop.identity.accounts import Account
 from coop.identity.verification import EmailVerified
-from coop.ledger import DEFERRED_DUES, FEES, MEMBER_CREDIT, POOL, STRIPE, chart, credit, debit
-from coop.membership import terms
-from coop.money import Money
+from coop.ledger import DEFERRED_DUES, FEES, MEMBER_CREDIT, POOL, RESERVE, STRIPE, chart, credit, debit
+from coop.membership import terms, vat
+from coop.money import Money, vat_within
 from coop.networks import settlement
 from coop.networks.settlement import MONTHS, Recognition
 from coop.outbox import Event
@@ -76,7 +77,9 @@ class ImportedMembership(Base):
     """How many of its months had passed when it came here: they are no business of these books."""
     price: Mapped[Money]
     owed: Mapped[Money]
-    """The dues of the months that were left."""
+    """The dues of the months that were left, without the VAT in them."""
+    vat_rate: Mapped[int] = mapped_column(SmallInteger)
+    """The VAT that the price contains, in basis points."""
     policy_version: Mapped[UUID] = mapped_column(ForeignKey("policy_versions.id"))
     imported_at: Mapped[datetime]
     subscription: Mapped[str | None] = mapped_column(String(255), unique=True, default=None)
@@ -154,6 +157,7 @@ async def give(work: UnitOfWork, row: ImportedMembership, account: Account) -> B
         first_day=row.first_day,
         year=row.year,
         dues=await places.dues_of(work, row.policy_version),
+        vat_rate=row.vat_rate,
     )
     await work.session.execute(
         update(ImportedMembership)
@@ -225,6 +229,8 @@ async def renewed(work: UnitOfWork, subscription: str, movement: Movement) -> bo
     if row is None or movement.created <= row.imported_at or movement.amount < price:
         return False
     surplus = movement.amount - price
+    vat_rate = work.settings.vat_rate(local_date(work.now, work.settings.zone))
+    tax = vat_within(price, vat_rate)
     if surplus:
         await places.lock(work)
     shares = await policies.in_force(work, Shares)
@@ -239,7 +245,8 @@ async def renewed(work: UnitOfWork, subscription: str, movement: Movement) -> bo
             paid_until=anniversary(row.first_day, row.year + 1),
             months=0,
             price=price,
-            owed=price,
+            owed=price - tax,
+            vat_rate=vat_rate,
             policy_version=dues.id,
         ),
     ):
@@ -257,6 +264,13 @@ async def renewed(work: UnitOfWork, subscription: str, movement: Movement) -> bo
             *old,
         ],
         policy_version=dues.id,
+    )
+    await vat.arise(
+        work,
+        [vat.Part(None, None, vat_rate, price, tax)],
+        key=f"imported:{row.id}:{movement.id}",
+        policy_version=dues.id,
+        person=None,
     )
     return True
 
@@ -282,14 +296,22 @@ async def _expire(work: UnitOfWork, row: ImportedMembership) -> None:
 
 
 async def _credit(work: UnitOfWork, row: ImportedMembership, account: Account) -> None:
-    """Keep what is left of a year that was paid for twice; the treasurer gives it back."""
+    """Keep what is left of a year that was paid for twice; the treasurer gives it back.
+
+    The VAT in it was paid over with the whole year, so the reserve bears that part.
+    """
     if row.owed:
+        left = row.price - settlement.recognised(row.price, row.months)
         await ledger.post(
             work,
             source=chart.OPENING,
             external_id=f"beside:{row.id}",
             description="The rest of an imported year beside one that was paid here",
-            postings=[debit(DEFERRED_DUES, row.owed), credit(MEMBER_CREDIT, row.owed)],
+            postings=[
+                debit(DEFERRED_DUES, row.owed),
+                debit(RESERVE, left - row.owed),
+                credit(MEMBER_CREDIT, left),
+            ],
             policy_version=row.policy_version,
             person=await ledger.references.of(work, account.id),
         )

@@ -16,7 +16,7 @@ from coop.billing.subscriptions import Subscription
 from coop.clock import anniversary, local_date
 from coop.identity.accounts import Account
 from coop.membership import standing
-from coop.money import ZERO, Money
+from coop.money import ZERO, Money, vat_within
 from coop.networks.settlement import recognised
 from coop.policies import Dues, Version
 from coop.unit_of_work import UnitOfWork, new_id
@@ -193,13 +193,17 @@ def _left(work: UnitOfWork, row: Row, known: Known) -> dict[str, object]:
     first_day, year = held.years(row.paid_until, row.since)
     months = held.passed(first_day, year, work.now, work.settings)
     price = Money(known.dues.document.price)
+    # What was paid elsewhere was taxed there; only the rest is left to earn.
+    vat_rate = work.settings.vat_rate(anniversary(first_day, year - 1))
+    net = price - vat_within(price, vat_rate)
     return {
         "paid_until": row.paid_until,
         "first_day": first_day,
         "year": year,
         "months": months,
         "price": price,
-        "owed": price - recognised(price, months),
+        "owed": net - recognised(net, months),
+        "vat_rate": vat_rate,
         "policy_version": known.dues.id,
     }
 

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, func, select, type_coerce
+from sqlalchemy import BigInteger, func, or_, select, type_coerce
 
 from coop.clock import local_date
 from coop.ledger import chart
@@ -148,7 +148,8 @@ async def _refundable(work: UnitOfWork, deferred: int, days: int) -> int:
         .join(JournalEntry, JournalEntry.id == EntryPosting.entry_id)
         .where(
             EntryPosting.account == chart.DEFERRED_DUES,
-            _MINOR < 0,
+            # Without the VAT in it, which is owed besides.
+            or_(_MINOR < 0, JournalEntry.source == chart.VAT),
             JournalEntry.date > since,
             # What was bought elsewhere, before these books, cannot be given back here.
             JournalEntry.source != chart.OPENING,
