@@ -4,7 +4,7 @@ import secrets
 
 from sqlalchemy import text
 
-from benchmarks.cooperative import Cooperative
+from benchmarks.cooperative import Cooperative, analyse
 from benchmarks.load import CONNECTIONS
 from coop import policies
 from coop.policies import Dues
@@ -37,4 +37,5 @@ async def lay_out(cooperative: Cooperative, seconds: float) -> dict[str, str]:
         named = {"round": round_, "clients": CONNECTIONS, "each": round(A_SECOND * max(1.0, seconds))}
         await work.session.execute(_ACCOUNTS, named)
         await work.session.execute(_CHECKOUTS, named | {"law": law})
+    await analyse(cooperative.units)
     return {"round": round_, "law": str(law), "n": "0"}

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import insert
 
 from benchmarks import processor
-from benchmarks.cooperative import Cooperative, handle
+from benchmarks.cooperative import Cooperative, analyse, handle
 from benchmarks.load import Load, request
 from benchmarks.paths import Path
 from coop import policies
@@ -28,6 +28,7 @@ async def load(cooperative: Cooperative) -> Load:
     """Open a checkout for each of many newcomers, and tell of each once that it was paid."""
     operations = [uuid4() for _ in range(EVENTS)]
     await newcomers(cooperative, {operation: uuid4() for operation in operations})
+    await analyse(cooperative.units)
     secret = cooperative.settings.stripe_webhook_secret.encode()
     stamp = int(cooperative.units.clock.wall().timestamp())
     return Load(tuple(_told(cooperative.told["event"], each, secret, stamp) for each in operations), "once")
