@@ -28,9 +28,10 @@ from coop.guarded import Case, GuardedWrite
 from coop.ledger import DEFERRED_DUES, EntryPosting, JournalEntry
 from coop.ledger.references import PersonReference
 from coop.mail import keyed
-from coop.membership import terms
+from coop.membership import terms, vat
 from coop.membership.events import TermBegan
 from coop.membership.terms import Member, Term
+from coop.membership.vat import Begun, VatLine
 from coop.money import Money
 from coop.outbox import OutboxMessage
 from coop.policies import Dues
@@ -56,6 +57,7 @@ WRITE = GuardedWrite(
         Member,
         Term,
         Payment,
+        VatLine,
         OutboxMessage,
     ),
 )
@@ -123,11 +125,10 @@ def drawn_up(line: Line, paid_for: Paid) -> Case | None:
     if payment.amount != seen.price or payment.currency != line.settings.currency:
         return None
     zone, account_id = line.settings.zone, seen.account_id
-    if line.settings.vat_rate(local_date(line.now, zone)):
-        # VAT has an entry and lines of its own, which the general way books.
-        return None
+    day = local_date(line.now, zone)
+    rate = line.settings.vat_rate(day)
     reference = seen.reference or new_id()
-    year = terms.first_year(account_id, dues, seen.policy_version, now=line.now, zone=zone)
+    year = terms.first_year(account_id, dues, seen.policy_version, now=line.now, zone=zone, vat_rate=rate)
     paid = payments.row(
         payment,
         account_id=account_id,
@@ -168,7 +169,6 @@ def drawn_up(line: Line, paid_for: Paid) -> Case | None:
     if checkout.subscription is not None:
         begun = first(checkout.subscription, account_id=account_id, amount=payment.amount, begun_at=line.now)
         rows.append((Subscription, begun))
-    day = local_date(line.now, zone)
     _book(
         rows,
         ledger.drawn_up(
@@ -185,6 +185,13 @@ def drawn_up(line: Line, paid_for: Paid) -> Case | None:
             person=reference,
         ),
     )
+    taxed = Begun(
+        year["id"], seen.price, rate, seen.policy_version, {paid["id"]: payment.amount}, person=account_id
+    )
+    tax = vat.drawn_up(taxed, date=day, recorded_at=line.now, reference=reference)
+    if tax is not None:
+        _book(rows, tax[:2])
+        rows += [(VatLine, each) for each in tax[2]]
     if payment.settlement is not None:
         paid["settlement"], paid["fee"] = payment.settlement.id, payment.settlement.fee
         _book(

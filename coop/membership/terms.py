@@ -139,10 +139,12 @@ async def take_over(
     return await _grant(work, _term(account_id, dues, running, ordinal=ordinal, vat_rate=vat_rate))
 
 
-def first_year(account_id: UUID, dues: Dues, version: UUID, *, now: datetime, zone: ZoneInfo) -> Row:
-    """Return the columns of the first year of all of an account, which begins with the day of `now` and bears no VAT."""
+def first_year(
+    account_id: UUID, dues: Dues, version: UUID, *, now: datetime, zone: ZoneInfo, vat_rate: int
+) -> Row:
+    """Return the columns of the first year of all of an account, which begins with the day of `now`."""
     year = following(None, now=now, zone=zone, grace_days=dues.grace_days)
-    return _row(account_id, dues, version, year, ordinal=1, vat_rate=0)
+    return _row(account_id, dues, version, year, ordinal=1, vat_rate=vat_rate)
 
 
 def announced(account_id: UUID, ends: datetime, zone: ZoneInfo) -> MembershipActivated:

@@ -4,6 +4,7 @@ Every movement stands in the journal, and beside it, line by line, of which year
 is given back twice, receipts can say what tax was in a payment, and the balance of VAT payable can be held against the years.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,7 +13,7 @@ from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, SmallInteger,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import bulk, ledger
-from coop.database import Base
+from coop.database import Base, Row
 from coop.ledger import DEFERRED_DUES, VAT_PAYABLE, JournalEntry, LedgerAccount, Posting
 from coop.ledger.chart import VAT
 from coop.membership.terms import Term
@@ -97,6 +98,40 @@ async def due(work: UnitOfWork, term: Term, *, paid: Mapping[UUID, Money], perso
     """Book the VAT of a year that has begun; `paid` says what each payment brought of its dues, the pool brings the rest."""
     begun = Begun(term.id, term.price, term.vat_rate, term.policy_version, paid, person)
     await arise(work, divided(begun), key=str(term.id), policy_version=term.policy_version, person=person)
+
+
+def drawn_up(
+    begun: Begun, *, date: dt.date, recorded_at: dt.datetime, reference: UUID
+) -> tuple[Row, list[Row], list[Row]] | None:
+    """Return the rows that book the VAT of a year: the entry, its postings and the lines; nothing where it bears none."""
+    parts = divided(begun)
+    if not total(parts):
+        return None
+    entry, postings = ledger.drawn_up(
+        source=VAT,
+        external_id=str(begun.term_id),
+        description=_DESCRIPTION,
+        postings=_postings(total(parts), DEFERRED_DUES),
+        date=date,
+        recorded_at=recorded_at,
+        policy_version=begun.policy_version,
+        person=reference,
+    )
+    lines = [
+        {
+            "id": new_id(),
+            "entry_id": entry["id"],
+            "rate": part.rate,
+            "dues": part.dues,
+            "vat": part.vat,
+            "term_id": part.term_id,
+            "payment_id": part.payment_id,
+            "refund_id": None,
+        }
+        for part in parts
+        if part.dues
+    ]
+    return entry, postings, lines
 
 
 async def due_of_all(work: UnitOfWork, begun: Sequence[Begun]) -> None:

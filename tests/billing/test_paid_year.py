@@ -7,6 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import anyio
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -22,6 +23,7 @@ from coop.ledger import DEFERRED_DUES, JournalEntry, sealer
 from coop.membership import obstacles
 from coop.membership.terms import Term
 from coop.money import Money
+from coop.settings import Settings
 from coop.unit_of_work import Units
 from tests.people import register
 from tests.statements import CLOCK, statements
@@ -31,6 +33,17 @@ COMPLETED = "checkout.session.completed"
 WRITES = {"postgresql": 1, "sqlite": 16}
 """The guarded write: one statement; SQLite's statements cannot feed one another."""
 IDS = re.compile(r"\b(?:[a-z]{2,4}|cs_test)_[A-Za-z0-9]{14,}\b")
+
+
+@pytest.fixture
+def rates() -> str:
+    """Return the rates of VAT: none, unless a test says so."""
+    return ""
+
+
+@pytest.fixture
+def settings(settings: Settings, rates: str) -> Settings:
+    return msgspec.structs.replace(settings, vat_rates=rates)
 
 
 async def rows(units: Units) -> dict[str, list[Row]]:
@@ -87,12 +100,13 @@ def of_type(told: list[tuple[str, bytes, str]], name: str) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize(
-    ("event", "automatic", "address", "settled"),
+    ("event", "automatic", "address", "settled", "rates"),
     [
-        (COMPLETED, False, True, True),
-        (COMPLETED, False, False, False),
-        (COMPLETED, True, True, False),
-        ("invoice.paid", True, True, True),
+        (COMPLETED, False, True, True, ""),
+        (COMPLETED, False, False, False, ""),
+        (COMPLETED, True, True, False, ""),
+        ("invoice.paid", True, True, True, ""),
+        (COMPLETED, False, True, False, "2300 from 2026-01-01"),
     ],
 )
 async def test_both_ways_write_the_same_rows(
@@ -103,6 +117,7 @@ async def test_both_ways_write_the_same_rows(
     automatic: bool,
     address: bool,
     settled: bool,
+    rates: str,
 ) -> None:
     if not settled:
         till.sandbox.terms = replace(till.sandbox.terms, balance_delay=3600)
@@ -126,6 +141,7 @@ async def test_both_ways_write_the_same_rows(
     quick, general = found
     assert "stripe_events" in quick
     assert "terms" in quick
+    assert ("vat_lines" in quick) == bool(rates)
     assert quick.keys() == general.keys()
     for table, told in quick.items():
         assert told == general[table], table
