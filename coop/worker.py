@@ -28,7 +28,6 @@ from coop.identity import housekeeping, recovery
 from coop.ledger import sealer
 from coop.mail import Letter, Mailer
 from coop.membership import renewal
-from coop.money import Money
 from coop.networks import announcements, deliveries, sending, settlement
 from coop.networks.moving import imported
 from coop.outbox import Event, OutboxMessage, Scheduled, read
@@ -219,7 +218,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("begin_kept_gifts", now_and_then, partial(gifts.begin_kept, units)),
         Job("note_pool", now_and_then, partial(outlook.note_morning, units)),
         Job("lapse", now_and_then, partial(renewal.lapse_due, units)),
-        Job("remind_of_renewal", hourly, partial(renewal.remind_due, units, planned)),
+        Job("remind_of_renewal", hourly, partial(renewal.remind_due, units, subscriptions.planned)),
         Job("keep_gaps", hourly, partial(gaps.keep_due, units)),
         Job("expire_transfers", hourly, partial(transfers.expire_due, units)),
         Job("match_transfers", hourly, partial(matching.match_due, units)),
@@ -274,12 +273,6 @@ async def call(units: Units, errand: Callable[[Units, Fetcher], Awaitable[int]])
     """Run an errand that calls others' servers."""
     async with Fetcher(units.settings) as fetcher:
         return await errand(units, fetcher)
-
-
-async def planned(work: UnitOfWork, account_id: UUID) -> Money | None:
-    """Return what an automatic renewal will charge, for the letter that announces it."""
-    subscription = await subscriptions.renewing(work, account_id)
-    return None if subscription is None else subscription.amount
 
 
 async def hasten(work: UnitOfWork) -> None:

@@ -7,8 +7,9 @@ from coop import bulk, ledger, policies
 from coop.clock import local_date, midnight
 from coop.identity import handles
 from coop.identity.accounts import Account
-from coop.ledger import POOL, STRIPE
+from coop.ledger import DEFERRED_DUES, POOL, STRIPE
 from coop.ledger.references import PersonReference
+from coop.membership.renewal import RenewalNotice
 from coop.membership.terms import Member, Term
 from coop.membership.years import year_of
 from coop.money import Money
@@ -49,7 +50,7 @@ async def wait_in_line(units: Units, count: int, *, pool: int | None = None, fir
 async def _members(work: UnitOfWork, numbers: range) -> list[UUID]:
     zone = work.settings.zone
     dues = await policies.in_force(work, Dues)
-    accounts, terms, members, references, places = [], [], [], [], []
+    accounts, terms, members, references, places, notices = [], [], [], [], [], []
     for n in numbers:
         account_id = new_id()
         handle = "waiting_" + str(n).translate(_LETTERS)
@@ -58,10 +59,12 @@ async def _members(work: UnitOfWork, numbers: range) -> list[UUID]:
         accounts.append(
             (account_id, handle, handles.skeleton(handle), work.now, f"{handle}@example.org", work.now, "en")
         )
+        term_id = new_id()
+        notices.append((term_id, min(dues.document.notice_days)))
         terms.append(
             (
-                *(new_id(), account_id, 1, first_day, 1, year.begins, year.ends, year.grace_until),
-                *(Money(dues.document.price), dues.id),
+                *(term_id, account_id, 1, first_day, 1, year.begins, year.ends, year.grace_until),
+                *(Money(dues.document.price), dues.id, 0),
             )
         )
         members.append((account_id, first_day, True, year.grace_until))
@@ -81,13 +84,30 @@ async def _members(work: UnitOfWork, numbers: range) -> list[UUID]:
         Term,
         (
             *("id", "account_id", "ordinal", "first_day", "year", "begins", "ends", "grace_until"),
-            *("price", "policy_version"),
+            *("price", "policy_version", "vat_rate"),
         ),
         terms,
     )
     await bulk.insert(session, Member, ("account_id", "first_day", "active", "covered_until"), members)
+    # They were told already, which is why they ask.
+    await bulk.insert(session, RenewalNotice, ("term_id", "days"), notices)
     await bulk.insert(session, PersonReference, ("reference", "account_id"), references)
     await bulk.insert(
         session, Place, ("account_id", "asked_at", "contribution", "first", "state", "credited"), places
+    )
+    price = Money(dues.document.price)
+    await ledger.post_all(
+        work,
+        [
+            ledger.Draft(
+                source="payment",
+                external_id=f"paid:{account_id}",
+                description="Dues for a year",
+                postings=[ledger.debit(STRIPE, price), ledger.credit(DEFERRED_DUES, price)],
+                policy_version=dues.id,
+                person=reference,
+            )
+            for reference, account_id in references
+        ],
     )
     return [row[0] for row in accounts]

@@ -5,10 +5,11 @@ ends, is not charged: the renewal pauses, so that the processor voids its invoic
 the queue with the amount that they chose.
 """
 
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, Select, exists, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from coop import policies
@@ -21,6 +22,7 @@ from coop.membership.renewal import RenewalNotice
 from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Pool
+from coop.progress import Tell, nobody
 from coop.sponsorship import places, queue
 from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units
@@ -28,27 +30,47 @@ from coop.unit_of_work import UnitOfWork, Units
 RETRIES = timedelta(days=21)
 """The processor tries a failed card three times over two weeks; the pool's part is kept as long."""
 
+BATCH = 500
+"""How many renewals are read at a time."""
 
-async def keep_due(units: Units) -> int:
+
+async def count_due(work: UnitOfWork) -> int:
+    """Return how many renewals are to be looked at."""
+    counts = [
+        await work.session.scalar(select(func.count()).select_from(wanted.subquery()))
+        for wanted in await _wanted(work)
+    ]
+    return sum(count or 0 for count in counts)
+
+
+async def keep_due(units: Units, tell: Tell = nobody) -> int:
     """Keep the gaps of renewals that are announced, and pause those that must not be charged (a job)."""
-    async with units.read() as work:
-        dues = (await policies.in_force(work, Dues)).document
-        law = (await policies.in_force(work, Pool)).document
-        notice = timedelta(days=max(dues.notice_days))
-        last = timedelta(days=law.reserve_before_end_days)
-        gaps = await _ending(work, notice, Subscription.amount < Money(dues.price))
-        unannounced = await _ending(
-            work, last, ~exists().where(RenewalNotice.term_id == Term.id, RenewalNotice.days > 0)
-        )
+    return await _each(units, 0, _pause, tell) + await _each(units, 1, keep, tell)
+
+
+async def _pause(work: UnitOfWork, account_id: UUID) -> bool:
+    # Nobody is charged for what could not be announced to them: their address is not confirmed any more.
+    return bool(await subscriptions.wish(work, account_id, "pause"))
+
+
+async def _each(
+    units: Units, which: int, do: Callable[[UnitOfWork, UUID], Awaitable[bool]], tell: Tell
+) -> int:
     done = 0
-    for account_id in unannounced:
-        async with units.open() as work:
-            # Nobody is charged for what could not be announced to them: their address is not confirmed any more.
-            done += bool(await subscriptions.wish(work, account_id, "pause"))
-    for account_id in gaps:
-        async with units.open() as work:
-            done += await keep(work, account_id)
-    return done
+    after: tuple[datetime, str] | None = None
+    while True:
+        async with units.read() as work:
+            page = (await _wanted(work))[which].order_by(Term.ends, Subscription.id).limit(BATCH)
+            if after is not None:
+                page = page.where(tuple_(Term.ends, Subscription.id) > tuple_(*after))
+            rows = (await work.session.execute(page)).all()
+        if not rows:
+            return done
+        after = rows[-1].ends, rows[-1].id
+        for account_id, *_ in rows:
+            async with units.open() as work:
+                done += await do(work, account_id)
+            tell(1)
 
 
 async def keep(work: UnitOfWork, account_id: UUID) -> bool:
@@ -93,11 +115,24 @@ async def release(work: UnitOfWork, subscription: Subscription) -> None:
     await queue.give(work)
 
 
-async def _ending(work: UnitOfWork, within: timedelta, condition: ColumnElement[bool]) -> list[UUID]:
-    """Return whose renewals meet a condition, of those whose last year ends within a time from now."""
+async def _wanted(work: UnitOfWork) -> tuple[Select[UUID, datetime, str], Select[UUID, datetime, str]]:
+    """Return the renewals that could not be announced in time, and those below the price that are announced."""
+    dues = (await policies.in_force(work, Dues)).document
+    law = (await policies.in_force(work, Pool)).document
+    unannounced = ~exists().where(RenewalNotice.term_id == Term.id, RenewalNotice.days > 0)
+    return (
+        _ending(work, timedelta(days=law.reserve_before_end_days), unannounced),
+        _ending(work, timedelta(days=max(dues.notice_days)), Subscription.amount < Money(dues.price)),
+    )
+
+
+def _ending(
+    work: UnitOfWork, within: timedelta, condition: ColumnElement[bool]
+) -> Select[UUID, datetime, str]:
+    """Select whose renewals meet a condition, of those whose last year ends within a time from now."""
     later = aliased(Term)
-    found = await work.session.scalars(
-        select(Subscription.account_id)
+    return (
+        select(Subscription.account_id, Term.ends, Subscription.id)
         .join(Term, Term.account_id == Subscription.account_id)
         .where(
             Subscription.status.not_in(subscriptions.ENDED),
@@ -114,4 +149,3 @@ async def _ending(work: UnitOfWork, within: timedelta, condition: ColumnElement[
             condition,
         )
     )
-    return list(found)

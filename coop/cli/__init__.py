@@ -15,6 +15,7 @@ COMMANDS = {
     "init": "Write the settings of a new cooperative, with secrets, and open its books.",
     "serve": "Serve the cooperative over HTTP.",
     "work": "Run the background worker on its own.",
+    "renew": "Do all that is due of years that end, now.",
     "demo": "Run a living demo cooperative with a sample network.",
     "migrate": "Bring the database to this version.",
     "doctor": "Look for what is wrong or missing, and say what to do.",

@@ -1,6 +1,10 @@
 """The letters that membership writes, in the reader's language."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from uuid import UUID
 
 from babel.dates import format_date
 from babel.numbers import format_currency
@@ -8,7 +12,6 @@ from babel.numbers import format_currency
 from coop.clock import local_date
 from coop.mail import Letter
 from coop.membership import renewal_links
-from coop.membership.terms import Term
 from coop.money import Money
 from coop.settings import Settings
 
@@ -91,42 +94,45 @@ GRACE_ENDS = {
 """The last word before a membership lapses, with the offer of a sponsored place."""
 
 
-def grace_ends(settings: Settings, to: str, locale: str, term: Term, *, price: Money) -> Letter:
-    """Tell a member that the membership is about to lapse, and offer a place in the same breath."""
-    return _written(GRACE_ENDS, settings, to, locale, term, price=price, planned=None)
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The year whose end is announced."""
+
+    term_id: UUID
+    ends: datetime
+    grace_until: datetime
 
 
-def year_ends(
-    settings: Settings, to: str, locale: str, term: Term, *, price: Money, planned: Money | None
-) -> Letter:
-    """Tell a member that a year ends, what will be charged, if anything, and how to change that."""
-    return _written(YEAR_ENDS, settings, to, locale, term, price=price, planned=planned)
-
-
-def _written(
-    letter: dict[str, Words],
+def written(
     settings: Settings,
     to: str,
     locale: str,
-    term: Term,
+    year: Ending,
     *,
     price: Money,
     planned: Money | None,
+    last_call: bool,
 ) -> Letter:
+    """Tell a member that a year ends, what will be charged, if anything, and how to change that.
+
+    The last call is that the membership is about to lapse, with the offer of a place in the same breath.
+    """
+    letter = GRACE_ENDS if last_call else YEAR_ENDS
     language = locale if locale in letter else settings.locale
     words = letter[language]
+    name, code, zone = settings.name, settings.money.code.upper(), settings.zone
 
     def amount(of: Money) -> str:
-        return format_currency(settings.money.plain(of), settings.money.code.upper(), locale=language)
+        return _amount(settings.money.plain(of), code, language)
 
     facts = {
-        "name": settings.name,
-        "day": format_date(local_date(term.ends, settings.zone), format="long", locale=language),
-        "grace": format_date(local_date(term.grace_until, settings.zone), format="long", locale=language),
+        "name": name,
+        "day": _day(local_date(year.ends, zone), language),
+        "grace": _day(local_date(year.grace_until, zone), language),
         "price": amount(price),
         "amount": amount(planned) if planned is not None else "",
         "join": settings.url("/join"),
-        "renewal": settings.url(renewal_links.path(settings, term.id)),
+        "renewal": settings.url(renewal_links.path(settings, year.term_id)),
         "place": settings.url("/place"),
     }
     body = [words.charged if planned is not None else words.by_hand]
@@ -137,3 +143,14 @@ def _written(
         subject=words.subject.format(**facts),
         body="\n\n".join(part.format(**facts) for part in body) + "\n",
     )
+
+
+# A run over all members meets few days and amounts, and to spell them takes longer than all the rest of a letter.
+@lru_cache(maxsize=1024)
+def _day(day: date, language: str) -> str:
+    return format_date(day, format="long", locale=language)
+
+
+@lru_cache(maxsize=1024)
+def _amount(plain: Decimal, code: str, language: str) -> str:
+    return format_currency(plain, code, locale=language)

@@ -1,32 +1,35 @@
 """Renewal: telling members ahead that a year ends, and ending memberships that were not renewed."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, ForeignKey, Select, exists, func, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from coop import policies
+from coop import bulk, policies
 from coop.clock import local_date
 from coop.database import Base
 from coop.identity.accounts import Account
 from coop.membership import notices, terms
+from coop.membership.events import MembershipEnded
 from coop.membership.terms import Member, Term
 from coop.money import Money
 from coop.policies import Dues
+from coop.progress import Tell, nobody
 from coop.unit_of_work import UnitOfWork, Units
 
-BATCH = 200
+BATCH = 500
+"""How many members one unit of work takes at most."""
 LAST_CALL = 0
 """As a number of days ahead: the letter that goes out before grace ends."""
 LAST_WORD = timedelta(days=7)
 """How long before grace ends it does."""
 
-Planned = Callable[[UnitOfWork, UUID], Awaitable[Money | None]]
-"""Tells what an account will be charged by itself at the end of its year; nothing if nothing."""
+Planned = Callable[[UnitOfWork, Collection[UUID]], Awaitable[dict[UUID, Money]]]
+"""Tells what accounts will be charged by themselves at the end of their year; those who will not be are left out."""
 
 
 class RenewalNotice(Base):
@@ -61,72 +64,127 @@ async def upcoming(work: UnitOfWork, account_id: UUID) -> Upcoming | None:
     return Upcoming(term.ends, term.grace_until, left)
 
 
-async def lapse_due(units: Units) -> int:
+async def count_ended(work: UnitOfWork) -> int:
+    """Return how many memberships have run out and were not announced to have."""
+    return await work.session.scalar(select(func.count()).where(*_ended(work))) or 0
+
+
+async def lapse_due(units: Units, tell: Tell = nobody) -> int:
     """Announce the end of every membership whose cover has run out; return how many (a job)."""
     ended = 0
     while True:
         async with units.read() as work:
-            due = (
-                await work.session.scalars(
-                    select(Member.account_id)
-                    .where(Member.active, Member.covered_until <= work.now)
-                    .order_by(Member.covered_until)
-                    .limit(BATCH)
-                )
-            ).all()
-        if not due:
-            return ended
+            # Most rounds find nothing; looking first keeps SQLite's one writer free.
+            if await work.session.scalar(select(Member.account_id).where(*_ended(work)).limit(1)) is None:
+                return ended
         async with units.open() as work:
-            for account_id in due:
-                ended += await terms.end_cover(work, account_id)
+            due = (
+                select(Member.account_id)
+                .where(*_ended(work))
+                .order_by(Member.covered_until)
+                .limit(BATCH)
+                # What another unit holds at this moment is being renewed, or announced by it.
+                .with_for_update(skip_locked=True)
+            )
+            gone = list(
+                await work.session.scalars(
+                    update(Member)
+                    .where(Member.account_id.in_(due.scalar_subquery()))
+                    .values(active=False)
+                    .returning(Member.account_id)
+                    .execution_options(synchronize_session=False)
+                )
+            )
+            await work.publish_all(MembershipEnded(account_id=account_id) for account_id in gone)
+        if not gone:
+            return ended
+        ended += len(gone)
+        tell(len(gone))
 
 
-async def remind_due(units: Units, planned: Planned | None = None) -> int:
-    """Write to members whose year ends within the days of notice, once for each notice; return how many (a job)."""
-    written = 0
+def _ended(work: UnitOfWork) -> tuple[ColumnElement[bool], ...]:
+    return Member.active.is_(True), Member.covered_until <= work.now
+
+
+async def count_unannounced(work: UnitOfWork) -> int:
+    """Return how many ends of years are to be announced, counting one that two notices are due for twice."""
+    dues = (await policies.in_force(work, Dues)).document
+    ahead = [*dues.notice_days, *([LAST_CALL] if dues.grace_days else [])]
+    counts = [
+        await work.session.scalar(select(func.count()).select_from(_unannounced(work, days).subquery()))
+        for days in ahead
+    ]
+    return sum(count or 0 for count in counts)
+
+
+async def remind_due(units: Units, planned: Planned | None = None, tell: Tell = nobody) -> int:
+    """Write to members whose year ends within the days of notice, once for each notice; return how many (a job).
+
+    The nearest first: after a pause of the service nobody gets the earlier notice on top of the later one. Last those whose
+    grace is about to end, with the offer of a place.
+    """
     async with units.read() as work:
         dues = (await policies.in_force(work, Dues)).document
-        days = sorted(dues.notice_days)
-    # The nearest first: after a pause of the service nobody gets the earlier notice on top of the later one.
-    for ahead in days:
-        while True:
-            async with units.read() as work:
-                due = await _unannounced(work, ahead)
-            if not due:
-                break
-            async with units.open() as work:
-                for term_id, account_id in due:
-                    written += await _remind(work, term_id, account_id, ahead, planned)
+    written = 0
+    for ahead in sorted(dues.notice_days):
+        written += await _remind_all(units, ahead, planned, tell)
     if dues.grace_days:
-        written += await _warn_of_lapse(units)
+        written += await _remind_all(units, LAST_CALL, None, tell)
     return written
 
 
-async def _warn_of_lapse(units: Units) -> int:
-    """Write a last time to members whose grace is about to end, with the offer of a place."""
+async def _remind_all(units: Units, ahead: int, planned: Planned | None, tell: Tell) -> int:
     written = 0
+    after: tuple[datetime, UUID] | None = None
     while True:
-        async with units.read() as work:
-            due = await _unannounced(work, LAST_CALL)
-        if not due:
+        async with units.read() as look:
+            # Most rounds find nothing; looking first keeps SQLite's one writer free.
+            if (await look.session.execute(_unannounced(look, ahead, after).limit(1))).first() is None:
+                return written
+        try:
+            batch = await _batch(units, ahead, planned, after)
+        except IntegrityError:
+            # Another worker has announced some of them in the same moment, and sees to the rest of them.
+            batch = await _batch(units, ahead, planned, after)
+        if not batch.noted:
             return written
-        async with units.open() as work:
-            for term_id, account_id in due:
-                written += await _remind(work, term_id, account_id, LAST_CALL, None)
+        after = batch.last
+        written += batch.written
+        tell(batch.noted)
 
 
-async def _unannounced(work: UnitOfWork, ahead: int) -> Sequence[tuple[UUID, UUID]]:
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What became of one batch of notices."""
+
+    noted: int = 0
+    written: int = 0
+    last: tuple[datetime, UUID] | None = None
+
+
+def _unannounced(
+    work: UnitOfWork, ahead: int, after: tuple[datetime, UUID] | None = None
+) -> Select[UUID, UUID, datetime, datetime, str, str]:
     later = aliased(Term)
     nearing = (
         (Term.ends > work.now, Term.ends <= work.now + timedelta(days=ahead))
         if ahead != LAST_CALL
         else (Term.ends <= work.now, Term.grace_until > work.now, Term.grace_until <= work.now + LAST_WORD)
     )
-    rows = await work.session.execute(
-        select(Term.id, Term.account_id)
+    passed = () if after is None else (tuple_(Term.ends, Term.id) > tuple_(*after),)
+    return (
+        select(
+            Term.id,
+            Term.account_id,
+            Term.ends,
+            Term.grace_until,
+            func.coalesce(Account.email, ""),
+            Account.locale,
+        )
         .join(Account, Account.id == Term.account_id)
         .where(
             *nearing,
+            *passed,
             Term.ended_early_at.is_(None),
             Account.email_verified_at.is_not(None),
             Account.locked_at.is_(None),
@@ -138,35 +196,37 @@ async def _unannounced(work: UnitOfWork, ahead: int) -> Sequence[tuple[UUID, UUI
             ),
             ~exists().where(RenewalNotice.term_id == Term.id, RenewalNotice.days <= ahead),
         )
-        .order_by(Term.ends)
-        .limit(BATCH)
     )
-    return [(term_id, account_id) for term_id, account_id in rows]
 
 
-async def _remind(
-    work: UnitOfWork, term_id: UUID, account_id: UUID, ahead: int, planned: Planned | None
-) -> bool:
-    dialect = postgresql if work.session.get_bind().dialect.name == "postgresql" else sqlite
-    first = await work.session.scalar(
-        dialect.insert(RenewalNotice)
-        .values(term_id=term_id, days=ahead)
-        .on_conflict_do_nothing()
-        .returning(RenewalNotice.term_id)
-    )
-    if first is None:
-        return False
-    term = await work.session.get_one(Term, term_id)
-    account = await work.session.get_one(Account, account_id)
-    if account.email is None:
-        return False
-    price = Money((await policies.in_force(work, Dues)).document.price)
-    amount = await planned(work, account_id) if planned else None
-    if ahead == LAST_CALL:
-        letter = notices.grace_ends(work.settings, account.email, account.locale, term, price=price)
-    else:
-        letter = notices.year_ends(
-            work.settings, account.email, account.locale, term, price=price, planned=amount
-        )
-    work.send(letter, dedupe_key=f"year-ends:{term_id}:{ahead}")
-    return True
+async def _batch(
+    units: Units, ahead: int, planned: Planned | None, after: tuple[datetime, UUID] | None
+) -> _Batch:
+    """Announce one batch of ends."""
+    async with units.open() as work:
+        statement = _unannounced(work, ahead, after).order_by(Term.ends, Term.id).limit(BATCH)
+        rows = (await work.session.execute(statement)).all()
+        if not rows:
+            return _Batch()
+        noted = [(term_id, ahead) for term_id, *_ in rows]
+        await bulk.insert(work.session, RenewalNotice, ("term_id", "days"), noted)
+        price = Money((await policies.in_force(work, Dues)).document.price)
+        amounts = await planned(work, [row.account_id for row in rows]) if planned else {}
+        letters = [
+            (
+                notices.written(
+                    work.settings,
+                    to,
+                    locale,
+                    notices.Ending(term_id, ends, grace_until),
+                    price=price,
+                    planned=amounts.get(account_id),
+                    last_call=ahead == LAST_CALL,
+                ),
+                f"year-ends:{term_id}:{ahead}",
+            )
+            for term_id, account_id, ends, grace_until, to, locale in rows
+            if to
+        ]
+        await work.send_all(letters)
+    return _Batch(len(rows), len(letters), (rows[-1].ends, rows[-1].id))

@@ -10,7 +10,19 @@ import hmac
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, exists, select, text, update
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Select,
+    String,
+    exists,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,6 +36,7 @@ from coop.membership.obstacles import Obstacle
 from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Dues, Version
+from coop.progress import Tell, nobody
 from coop.settings import Settings
 from coop.sponsorship import letters, limits, places, queue
 from coop.sponsorship.limits import AlreadyMember
@@ -216,27 +229,40 @@ async def waiting_of(work: UnitOfWork, account_id: UUID, gift_id: UUID) -> Gift 
     return found
 
 
-async def begin_kept(units: Units) -> int:
-    """Begin the gifts of members whose years are due to be renewed (a job)."""
-    async with units.read() as work:
-        notice = max((await policies.in_force(work, Dues)).document.notice_days)
-        runs_on = exists().where(
-            Term.account_id == Gift.kept_for,
-            Term.ended_early_at.is_(None),
-            Term.ends > work.now + timedelta(days=notice),
-        )
-        held_up = exists().where(Obstacle.account_id == Gift.kept_for)
-        due = list(
-            await work.session.scalars(
-                select(Gift.id).where(Gift.state == "kept", ~runs_on, ~held_up).limit(BATCH)
-            )
-        )
+async def kept_due(work: UnitOfWork) -> int:
+    """Return how many gifts are to begin now."""
+    due = (await _kept_due(work)).subquery()
+    return await work.session.scalar(select(func.count()).select_from(due)) or 0
+
+
+async def begin_kept(units: Units, tell: Tell = nobody) -> int:
+    """Begin the gifts of members whose years are due to be renewed (a job), each in a unit of its own: they are few."""
     done = 0
-    for gift_id in due:
-        async with units.open() as work:
-            await places.lock(work)
-            done += await _begin_kept(work, gift_id)
-    return done
+    after: UUID | None = None
+    while True:
+        async with units.read() as work:
+            due = (await _kept_due(work)).order_by(Gift.id).limit(BATCH)
+            ids = list(await work.session.scalars(due if after is None else due.where(Gift.id > after)))
+        if not ids:
+            return done
+        # One that could not begin is not looked for again in this run.
+        after = ids[-1]
+        for gift_id in ids:
+            async with units.open() as work:
+                await places.lock(work)
+                done += await _begin_kept(work, gift_id)
+            tell(1)
+
+
+async def _kept_due(work: UnitOfWork) -> Select[UUID]:
+    notice = max((await policies.in_force(work, Dues)).document.notice_days)
+    runs_on = exists().where(
+        Term.account_id == Gift.kept_for,
+        Term.ended_early_at.is_(None),
+        Term.ends > work.now + timedelta(days=notice),
+    )
+    held_up = exists().where(Obstacle.account_id == Gift.kept_for)
+    return select(Gift.id).where(Gift.state == "kept", ~runs_on, ~held_up)
 
 
 async def _keep(work: UnitOfWork, account_id: UUID, gift: Gift) -> None:

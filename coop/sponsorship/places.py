@@ -56,7 +56,9 @@ class Place(Base):
             sqlite_where=text(_OPEN_SQL),
             postgresql_where=text(_OPEN_SQL),
         ),
-        Index("ix_places_queue", "state", "asked_at", "id"),
+        Index("ix_places_line", "state", "credited", "asked_at", "id"),
+        Index("ix_places_due", "state", "due_at", "id"),
+        Index("ix_places_first", "awarded_at", sqlite_where=text("first"), postgresql_where=text("first")),
         {"sqlite_autoincrement": True},
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, String, update
+from sqlalchemy import CheckConstraint, Index, String, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import bulk, ledger
@@ -28,6 +28,12 @@ class Reservation(Base):
     __table_args__ = (
         CheckConstraint("amount > 0", name="positive"),
         CheckConstraint("state IN ('held', 'spent', 'released')", name="state"),
+        Index(
+            "ix_pool_reservations_households",
+            "made_at",
+            sqlite_where=text("first_places > 0"),
+            postgresql_where=text("first_places > 0"),
+        ),
     )
 
     key: Mapped[str] = mapped_column(String(80), primary_key=True)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, true
+from sqlalchemy import Select, exists, func, select, true
 
 from coop import bulk, ledger, policies
 from coop.clock import local_date
@@ -167,18 +167,30 @@ async def turn(
     return Turned(len(awards), len(found.needless), freed)
 
 
-async def _line(work: UnitOfWork, *, firsts: bool, most: int) -> list[Candidate]:
-    """Return who is next, as many as one turn takes."""
-    rows = await work.session.execute(
-        place_batches.candidates()
+def waiting() -> Select[int, UUID, Money, bool, bool, UUID | None, UUID | None, str | None, str]:
+    """Select those who wait for a place and may have one."""
+    return place_batches.candidates().where(
         # Whoever has something to settle first keeps their place in the line, and holds up nobody.
-        .where(Place.state == "queued", ~exists().where(Obstacle.account_id == Place.account_id))
-        .order_by(Place.credited.desc(), Place.asked_at, Place.id)
-        # With the month's first places given out, those who were members before still have their turn.
-        .where(true() if firsts else Place.first.is_(False))
-        .limit(most)
+        Place.state == "queued",
+        ~exists().where(Obstacle.account_id == Place.account_id),
     )
-    return [Candidate(*row) for row in rows]
+
+
+async def _line(work: UnitOfWork, *, firsts: bool, most: int) -> list[Candidate]:
+    """Return who is next, as many as one turn takes: by the order of an index, since the line may be long."""
+    found: list[Candidate] = []
+    # Those whose money came without a live reservation stand before all others.
+    for credited in (Place.credited, ~Place.credited):
+        rows = await work.session.execute(
+            waiting()
+            .where(credited)
+            # With the month's first places given out, those who were members before still have their turn.
+            .where(true() if firsts else Place.first.is_(False))
+            .order_by(Place.asked_at, Place.id)
+            .limit(most - len(found))
+        )
+        found += [Candidate(*row) for row in rows]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +297,12 @@ async def first_places_this_month(work: UnitOfWork) -> int:
     """Return how many first places were given since the month began, in the co-op's time zone."""
     local = work.now.astimezone(work.settings.zone)
     start = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    given = select(func.count()).where(
-        Place.first.is_(True), Place.awarded_at >= start, Place.state != "closed"
-    )
+    given = select(func.count()).where(Place.first, Place.awarded_at >= start, Place.state != "closed")
     together = select(func.sum(Reservation.first_places)).where(
-        Reservation.made_at >= start, Reservation.state != "released"
+        # As its index says: most reservations are for no household.
+        Reservation.first_places > 0,
+        Reservation.made_at >= start,
+        Reservation.state != "released",
     )
     return (await work.session.scalar(given) or 0) + int(await work.session.scalar(together) or 0)
 

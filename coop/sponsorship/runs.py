@@ -4,15 +4,18 @@ Each batch is a unit of its own, and what it did is its own mark: a run that was
 begins twice. One place that cannot begin in its batch is taken by itself, so that it holds up nobody.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy import or_, tuple_
+from sqlalchemy import BigInteger, ColumnElement, func, or_, select, tuple_, type_coerce
 from sqlalchemy.exc import IntegrityError
 
+from coop import policies
 from coop.errors import CoopError
-from coop.sponsorship import letters, place_batches, places, queue
+from coop.policies import Dues
+from coop.progress import Tell, nobody
+from coop.sponsorship import letters, place_batches, places, pool, queue
 from coop.sponsorship.letters import Addressed
 from coop.sponsorship.place_batches import Candidate
 from coop.sponsorship.places import Place
@@ -23,32 +26,46 @@ BATCH = 500
 REFUSALS = (CoopError, IntegrityError, LookupError)
 """What one of a batch can meet."""
 
-Tell = Callable[[int], object]
-"""Hears how many more are done."""
-
 log = structlog.get_logger("coop.sponsorship")
 
 
-def _nobody(count: int) -> None:
-    del count
-
-
-async def grant_due(units: Units, tell: Tell = _nobody) -> int:
+async def grant_due(units: Units) -> int:
     """Let offers lapse, give what the pool now covers, and begin what begins at once (a job)."""
-    done = await _lapse_due(units, tell)
-    while True:
-        async with units.open() as work:
-            turn = await queue.turn(work, most=BATCH, at_once=False)
-        if not turn.done:
-            break
-        done += turn.done
-        tell(turn.done)
+    done = await lapse_due(units) + await give_due(units)
     # An errand does so all the time, but where there is no wait it would begin after whoever asks now.
     await begin_due(units)
     return done
 
 
-async def begin_due(units: Units, tell: Tell = _nobody) -> int:
+async def give_due(units: Units, tell: Tell = nobody) -> int:
+    """Give what the pool covers to those who are next."""
+    done = 0
+    while True:
+        async with units.open() as work:
+            turn = await queue.turn(work, most=BATCH, at_once=False)
+        if not turn.done:
+            return done
+        done += turn.done
+        tell(turn.done)
+
+
+async def count_covered(work: UnitOfWork) -> int:
+    """Return how many of those who wait the pool covers now, leaving aside the cap on first places."""
+    price = (await policies.in_force(work, Dues)).document.price
+    line = queue.waiting().add_columns(
+        func.sum(price - type_coerce(Place.contribution, BigInteger))
+        .over(order_by=(Place.credited.desc(), Place.asked_at, Place.id), rows=(None, 0))
+        .label("together")
+    )
+    covered = line.subquery()
+    free = (await pool.free(work)).minor
+    return (
+        await work.session.scalar(select(func.count()).select_from(covered).where(covered.c.together <= free))
+        or 0
+    )
+
+
+async def begin_due(units: Units, tell: Tell = nobody) -> int:
     """Begin the places whose moment has come (an errand: at the random second itself, not at a job's regular one)."""
     done = 0
     after: tuple[datetime, int] | None = None
@@ -73,13 +90,22 @@ async def begin_due(units: Units, tell: Tell = _nobody) -> int:
         tell(len(batch))
 
 
+async def count_due(work: UnitOfWork) -> int:
+    """Return how many places are to begin now."""
+    return await work.session.scalar(select(func.count()).where(*_moment_has_come(work))) or 0
+
+
+def _moment_has_come(work: UnitOfWork) -> tuple[ColumnElement[bool], ...]:
+    return Place.state == "awarded", Place.due_at <= work.now
+
+
 async def _due(
     work: UnitOfWork, after: tuple[datetime, int] | None, *, most: int
 ) -> list[tuple[datetime, Candidate]]:
     statement = (
         place_batches.candidates()
         .add_columns(Place.due_at)
-        .where(Place.state == "awarded", Place.due_at <= work.now)
+        .where(*_moment_has_come(work))
         .order_by(Place.due_at, Place.id)
         .limit(most)
     )
@@ -101,7 +127,20 @@ async def _one_by_one(units: Units, batch: Sequence[Candidate]) -> int:
     return begun
 
 
-async def _lapse_due(units: Units, tell: Tell) -> int:
+async def count_late(work: UnitOfWork) -> int:
+    """Return how many offers nobody has taken up in time."""
+    return await work.session.scalar(select(func.count()).where(*_late(work))) or 0
+
+
+def _late(work: UnitOfWork) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Place.state == "offered",
+        Place.due_at <= work.now,
+        or_(Place.held_until.is_(None), Place.held_until <= work.now),
+    )
+
+
+async def lapse_due(units: Units, tell: Tell = nobody) -> int:
     """Give the parts of offers that nobody took up back to the pool, and tell those who were waiting for them."""
     done = 0
     while True:
@@ -110,11 +149,7 @@ async def _lapse_due(units: Units, tell: Tell) -> int:
             rows = await work.session.execute(
                 place_batches.candidates()
                 .add_columns(Place.due_at != Place.awarded_at)
-                .where(
-                    Place.state == "offered",
-                    Place.due_at <= work.now,
-                    or_(Place.held_until.is_(None), Place.held_until <= work.now),
-                )
+                .where(*_late(work))
                 .order_by(Place.due_at, Place.id)
                 .limit(BATCH)
             )

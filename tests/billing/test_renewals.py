@@ -19,14 +19,13 @@ from coop.billing.choices import YearHasEnded
 from coop.billing.gateway import Renewal
 from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
-from coop.billing.subscriptions import ENDED, Subscription
+from coop.billing.subscriptions import ENDED, Subscription, planned
 from coop.identity.accounts import Account
 from coop.ledger import POOL, RESERVED
 from coop.membership import renewal
 from coop.membership.events import TermBegan
 from coop.money import Money
 from coop.outbox import OutboxMessage
-from coop.worker import planned
 from tests.till import Till
 
 

@@ -1,5 +1,6 @@
+from collections.abc import Collection
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import anyio
 import msgspec
@@ -14,6 +15,7 @@ from coop.outbox import OutboxMessage
 from coop.unit_of_work import UnitOfWork, Units
 from tests.cooperative import found
 from tests.membership.people import grant, newcomer
+from tests.statements import said_to
 
 
 async def outbox(units: Units, kind: str) -> list[OutboxMessage]:
@@ -162,9 +164,9 @@ async def test_a_notice_tells_what_will_be_charged_in_the_members_language(
         (await work.session.get_one(Account, account)).locale = locale
     await units.advance(timedelta(days=340))
 
-    async def planned(work: UnitOfWork, account_id: UUID) -> Money:
-        del work, account_id
-        return Money(1250)
+    async def planned(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, Money]:
+        del work
+        return dict.fromkeys(account_ids, Money(1250))
 
     await renewal.remind_due(units, planned)
 
@@ -184,3 +186,40 @@ async def test_a_notice_to_who_renews_by_hand_names_the_price_and_that_nothing_i
     (letter,) = await letters(units)
     assert "Nothing will be charged" in letter.body
     assert "$25.00" in letter.body
+
+
+async def test_notices_and_lapses_take_as_many_statements_for_many_as_for_one(units: Units) -> None:
+    await found(units)
+    said: dict[str, list[int]] = {"notices": [], "lapses": []}
+    for number in (1, 30):
+        async with units.open() as work:
+            for _ in range(number):
+                await grant(work, await newcomer(work, email=f"{uuid4().hex}@example.org"))
+        await units.advance(timedelta(days=360))
+        with said_to(units) as notices:
+            assert await renewal.remind_due(units) == number
+        await units.advance(timedelta(days=100))
+        with said_to(units) as lapses:
+            assert await renewal.lapse_due(units) == number
+        said["notices"].append(len(notices))
+        said["lapses"].append(len(lapses))
+
+    assert all(few == many for few, many in said.values()), said
+
+
+async def test_notices_go_through_all_batches_and_say_how_far_they_are(
+    units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewal, "BATCH", 2)
+    await found(units)
+    async with units.open() as work:
+        for number in range(5):
+            await grant(work, await newcomer(work, email=f"m{number}@example.org"))
+    await units.advance(timedelta(days=340))
+    told: list[int] = []
+
+    assert await renewal.remind_due(units, tell=told.append) == 5
+
+    assert told == [2, 2, 1]
+    assert sorted(letter.to for letter in await letters(units)) == [f"m{n}@example.org" for n in range(5)]
+    assert await renewal.remind_due(units) == 0

@@ -5,10 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from coop.billing.subscriptions import Subscription
+from coop.billing.subscriptions import Subscription, planned
 from coop.identity.accounts import Account
 from coop.membership import renewal, renewal_links
-from coop.worker import planned
 from tests.till import Till, sandbox, till
 
 __all__ = ["sandbox", "till"]
