@@ -22,6 +22,7 @@ TASKS: Mapping[str, Task] = {
     "subscription.expire": billing.expire,
     "subscription.remind": billing.remind,
     "subscription.renew": billing.renew,
+    "subscription.trial_will_end": subscriptions.trial_will_end,
 }
 
 

@@ -156,6 +156,18 @@ async def test_a_confirmed_card_pays_renewals_by_itself(shop: World) -> None:
     assert await shop.pass_time(days=367) == RENEWED
 
 
+async def test_a_card_that_asks_each_time_cannot_renew_by_itself(shop: World) -> None:
+    session = await shop.session("subscription")
+    asked = await shop.enter(session, "4000000000003220")
+    await shop.browser.post(asked.headers["location"], data={"answer": "confirm"})
+    await shop.settle()
+
+    told = await shop.pass_time(days=365, hours=2)
+
+    assert "invoice.payment_action_required" in told
+    assert "invoice.paid" not in told
+
+
 async def test_a_month_from_the_thirty_first_is_clipped_and_not_chained() -> None:
     async with world(Terms(balance_delay=0)) as shop:
         shop.clock.instant = datetime(2028, 1, 31, 10, tzinfo=UTC)

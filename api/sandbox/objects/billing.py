@@ -188,6 +188,8 @@ def renew(desk: Desk, ref: str) -> None:
     }
     start, end = period(subscription)
     subscription["_last_start"] = start
+    if subscription["status"] == "trialing" and _without_card(desk, subscription, before):
+        return
     if subscription["status"] == "trialing":
         subscription["billing_cycle_anchor"] = end
         subscription["status"] = "active"
@@ -207,6 +209,26 @@ def renew(desk: Desk, ref: str) -> None:
         invoices.finalize(desk, invoice)
         if invoice["status"] == "open":
             invoices.void(desk, invoice)
+
+
+def _without_card(desk: Desk, subscription: Doc, before: Doc) -> bool:
+    """Do what was asked for a trial that ends with nothing to charge; false if it is to be billed all the same."""
+    from api.sandbox.objects import subscriptions  # noqa: PLC0415 - ending is a verb of subscriptions
+
+    customer = customers.present(desk, subscription["customer"])
+    asked = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+    if asked == "create_invoice" or any(
+        desk.find(name)
+        for name in (subscription["default_payment_method"], customers.default_method(customer))
+    ):
+        return False
+    if asked == "cancel":
+        subscriptions.end(desk, subscription, "cancellation_requested")
+    else:
+        subscription["status"] = "paused"
+        desk.save(subscription)
+        desk.emit("customer.subscription.paused", subscription, before)
+    return True
 
 
 def finalize(desk: Desk, name: str) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from api.sandbox.problems import Doc, StripeProblem
 
-Behaviour = Literal["pays", "declines", "asks", "disputed", "fails_later", "at_once", "slow"]
+Behaviour = Literal["pays", "declines", "asks", "asks_always", "disputed", "fails_later", "at_once", "slow"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class Card:
     reason: str
     hint: str
     brand: str = "visa"
+
+    @property
+    def asks(self) -> bool:
+        """Whether its bank wants to hear from the cardholder."""
+        return self.behaviour in {"asks", "asks_always"}
 
 
 CARDS = {
@@ -31,6 +36,7 @@ CARDS = {
         Card("4000000000000127", "declines", "incorrect_cvc", "is declined: wrong security code"),
         Card("4000000000000119", "declines", "processing_error", "is declined: an error on the way"),
         Card("4000002500003155", "asks", "", "asks you to confirm (3-D Secure)"),
+        Card("4000000000003220", "asks_always", "", "asks you to confirm each time (3-D Secure)"),
         Card("4000000000000259", "disputed", "fraudulent", "pays, and is later disputed"),
         Card(
             "4000000000002685",
@@ -49,6 +55,16 @@ CARDS = {
         ),
     )
 }
+DEBITS = {
+    card.number: card
+    for card in (
+        Card("AT321904300235473204", "slow", "", "pays after some days", "sepa"),
+        Card("AT611904300234573201", "slow", "", "pays after some days", "sepa"),
+        Card("IT60X0542811101000000123456", "slow", "insufficient_funds", "fails after some days", "sepa"),
+        Card("AT861904300235473202", "slow", "insufficient_funds", "fails after some days", "sepa"),
+    )
+}
+"""Accounts of the euro area; the hosted page, which takes dollars, does not offer them."""
 _NAMES = {
     "visa": "4242424242424242",
     "mastercard": "5555555555554444",
@@ -61,6 +77,7 @@ _NAMES = {
     "chargeDeclinedIncorrectCvc": "4000000000000127",
     "chargeDeclinedProcessingError": "4000000000000119",
     "authenticationRequired": "4000002500003155",
+    "threeDSecure2Required": "4000000000003220",
     "createDispute": "4000000000000259",
     "createDisputeProductNotReceived": "4000000000002685",
     "createDisputeInquiry": "4000000000000259",
@@ -88,8 +105,9 @@ def named(name: str) -> Card | None:
 
 
 def numbered(number: str) -> Card | None:
-    """Return the test card with this number."""
-    return CARDS.get(number.replace(" ", "").replace("-", ""))
+    """Return the test card, or the account, with this number."""
+    plain = number.replace(" ", "").replace("-", "")
+    return CARDS.get(plain) or DEBITS.get(plain)
 
 
 def decline(reason: str) -> Doc:

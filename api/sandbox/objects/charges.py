@@ -95,6 +95,9 @@ def _details(method: Doc, authorized: int | None) -> Doc:
     if kind == "us_bank_account":
         bank = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number")
         return {kind: {name: known[name] for name in bank} | {"payment_reference": None}, "type": kind}
+    if kind == "sepa_debit":
+        account = ("bank_code", "branch_code", "country", "fingerprint", "last4")
+        return {kind: {name: known[name] for name in account} | {"mandate": None}, "type": kind}
     kept = (
         "brand",
         "checks",

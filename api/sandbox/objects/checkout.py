@@ -40,6 +40,7 @@ _CREATE: dict[str, Shape] = EXPAND | {
     "expires_at": count,
     "locale": text,
     "metadata": metadata,
+    "payment_method_types": [one_of("card", "sepa_debit", "us_bank_account")],
     "payment_method_collection": one_of("always", "if_required"),
     "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
     "ui_mode": one_of("hosted_page"),
@@ -170,7 +171,7 @@ def _fields(params: Doc) -> Doc:
         "payment_method_collection": params.get("payment_method_collection")
         or ("if_required" if mode == "payment" else "always"),
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": ["card"],
+        "payment_method_types": params.get("payment_method_types") or ["card"],
         "payment_status": "no_payment_required" if mode == "setup" else "unpaid",
         "permissions": None,
         "phone_number_collection": {"enabled": False},

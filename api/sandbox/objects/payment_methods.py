@@ -9,7 +9,8 @@ from api.sandbox.problems import Doc, StripeProblem
 
 BILLING: dict[str, Shape] = {"address": ADDRESS, "email": text, "name": text, "phone": text, "tax_id": text}
 _CREATE: dict[str, Shape] = EXPAND | {
-    "type": one_of("card"),
+    "type": one_of("card", "sepa_debit"),
+    "sepa_debit": {"iban": text},
     "card": {"number": text, "exp_month": count, "exp_year": count, "cvc": text, "token": text},
     "billing_details": BILLING,
     "metadata": metadata,
@@ -22,9 +23,11 @@ def make(desk: Desk, card: Card, given: Doc | None = None, *, expiry: tuple[int,
     given = given or {}
     billing = nothing("address", "email", "name", "phone", "tax_id") | (given.get("billing_details") or {})
     billing["address"] = nothing(*ADDRESS) | (billing["address"] or {})  # type: ignore[misc] # ADDRESS is a hash
-    kind, details = (
-        ("us_bank_account", _bank(card)) if card.behaviour == "slow" else ("card", _card(card, expiry))
-    )
+    kind, details = "card", _card(card, expiry)
+    if card.brand == "sepa":
+        kind, details = "sepa_debit", _account(card)
+    elif card.behaviour == "slow":
+        kind, details = "us_bank_account", _bank(card)
     return desk.new(
         "payment_method",
         {
@@ -77,6 +80,17 @@ def _bank(card: Card) -> Doc:
     }
 
 
+def _account(card: Card) -> Doc:
+    return {
+        "bank_code": card.number[4:9],
+        "branch_code": "",
+        "country": card.number[:2],
+        "fingerprint": f"sandbox{card.number[-9:]}",
+        "generated_from": {"charge": None, "setup_attempt": None},
+        "last4": card.number[-4:],
+    }
+
+
 def chosen(desk: Desk, name: str, param: str = "payment_method") -> Doc:
     """Return the payment method with this id; Stripe's test names make a new one."""
     card = named(name)
@@ -93,7 +107,18 @@ def attach(desk: Desk, method: Doc, customer: Doc) -> Doc:
 
 
 def _create(desk: Desk, params: Doc) -> Doc:
-    need(params, "type", "card")
+    need(params, "type")
+    if params["type"] == "sepa_debit":
+        need(params, "sepa_debit", "billing_details")
+        account = numbered(params["sepa_debit"].get("iban") or "")
+        if account is None:
+            raise StripeProblem(
+                "The bank account number provided is invalid.",
+                code="invalid_bank_account_iban",
+                param="sepa_debit[iban]",
+            )
+        return make(desk, account, params)
+    need(params, "card")
     given = params["card"]
     if given.get("token"):
         card = named(given["token"])
@@ -169,7 +194,7 @@ def _one_of_customer(desk: Desk, _params: Doc, customer: str, name: str) -> Doc:
     return method
 
 
-_TYPE: dict[str, Shape] = {"type": one_of("card")}
+_TYPE: dict[str, Shape] = {"type": one_of("card", "sepa_debit")}
 OPERATIONS = [
     Operation("POST", "/v1/payment_methods", _create, _CREATE),
     listed("payment_method", "/v1/payment_methods", filters={"customer": text} | _TYPE, dated=False),

@@ -10,6 +10,7 @@ from api.sandbox.parameters import (
     Shape,
     address,
     amount,
+    count,
     currency,
     flag,
     merged,
@@ -28,6 +29,13 @@ _CONFIRM: dict[str, Shape] = {
     "setup_future_usage": one_of("off_session", "on_session"),
     "receipt_email": text,
     "error_on_requires_action": flag,
+    "mandate_data": {
+        "customer_acceptance": {
+            "accepted_at": count,
+            "type": one_of("offline", "online"),
+            "online": {"ip_address": text, "user_agent": text},
+        }
+    },
 }
 _PLAIN: dict[str, Shape] = {
     "amount": amount,
@@ -39,7 +47,7 @@ _PLAIN: dict[str, Shape] = {
     "statement_descriptor": text,
     "statement_descriptor_suffix": text,
     "transfer_group": text,
-    "payment_method_types": [one_of("card")],
+    "payment_method_types": [one_of("card", "sepa_debit", "us_bank_account")],
 }
 WAITING = {"requires_payment_method", "requires_confirmation", "requires_action"}
 
@@ -101,8 +109,9 @@ def confirm(
     intent["payment_method"] = method["id"]
     card = numbered(method["_card"])
     reason = _reason(desk, method, off_session=off_session)
-    asks = card is not None and card.behaviour == "asks"
-    if reason is None and asks and not confirmed and not (off_session and method["_confirmed"]):
+    asks = card is not None and card.asks
+    trusted = off_session and method["_confirmed"] and card is not None and card.behaviour == "asks"
+    if reason is None and asks and not confirmed and not trusted:
         if not off_session:
             intent |= {
                 "status": "requires_action",

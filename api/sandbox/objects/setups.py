@@ -59,7 +59,7 @@ def confirm(desk: Desk, intent: Doc, method: Doc, *, confirmed: bool = False) ->
     intent["payment_method"] = method["id"]
     if card is None or card.behaviour == "declines":
         return refuse(desk, intent, card.reason if card else "generic_decline")
-    if card.behaviour == "asks" and not confirmed:
+    if card.asks and not confirmed:
         return changed(
             desk,
             intent,

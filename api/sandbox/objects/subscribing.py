@@ -43,6 +43,9 @@ FIELDS: dict[str, Shape] = {
     "payment_settings": {"save_default_payment_method": one_of("off", "on_subscription")},
     "proration_behavior": _PRORATION,
     "trial_end": instant,
+    "trial_settings": {
+        "end_behavior": {"missing_payment_method": one_of("cancel", "create_invoice", "pause")}
+    },
     "collection_method": one_of("charge_automatically", "send_invoice"),
 }
 
@@ -102,17 +105,9 @@ def _update(desk: Desk, params: Doc, name: str) -> Doc:
             code="resource_missing",
         )
     fields: Doc = {"metadata": merged(subscription["metadata"], params.get("metadata"))}
-    fields |= {key: params[key] for key in ("description", "pause_collection") if key in params}
-    if params.get("cancel_at_period_end") is not None:
-        stop = params["cancel_at_period_end"]
-        fields |= {"cancel_at_period_end": stop, "canceled_at": desk.now if stop else None}
-        fields["cancel_at"] = billing.period(subscription)[1] if stop else None
-        reason = "cancellation_requested" if stop else None
-        fields["cancellation_details"] = subscription["cancellation_details"] | {"reason": reason}
-    elif "cancel_at" in params:
-        fields |= {"cancel_at": params["cancel_at"], "canceled_at": desk.now if params["cancel_at"] else None}
-        if params["cancel_at"]:
-            desk.later(params["cancel_at"], "subscription.end", name)
+    plain = ("description", "pause_collection", "trial_settings")
+    fields |= {key: params[key] for key in plain if key in params}
+    fields |= _stopping(desk, subscription, params)
     if params.get("cancellation_details"):
         details = fields.get("cancellation_details") or subscription["cancellation_details"]
         fields["cancellation_details"] = details | params["cancellation_details"]
@@ -124,9 +119,41 @@ def _update(desk: Desk, params: Doc, name: str) -> Doc:
         fields["payment_settings"] = subscription["payment_settings"] | params["payment_settings"]
     if params.get("items"):
         fields["items"] = _changed_items(desk, subscription, params)
+    if params.get("trial_end") == "now":
+        subscription |= fields
+        return _end_trial(desk, subscription)
     if params.get("trial_end"):
         fields |= _put_off(desk, subscription, params)
     return changed(desk, subscription, fields, "customer.subscription.updated")
+
+
+def _stopping(desk: Desk, subscription: Doc, params: Doc) -> Doc:
+    """Return what changes when a subscription is to end, or is to go on after all."""
+    fields: Doc = {}
+    if params.get("cancel_at_period_end") is not None:
+        stop = params["cancel_at_period_end"]
+        fields |= {"cancel_at_period_end": stop, "canceled_at": desk.now if stop else None}
+        fields["cancel_at"] = billing.period(subscription)[1] if stop else None
+        reason = "cancellation_requested" if stop else None
+        fields["cancellation_details"] = subscription["cancellation_details"] | {"reason": reason}
+    elif "cancel_at" in params:
+        fields |= {"cancel_at": params["cancel_at"], "canceled_at": desk.now if params["cancel_at"] else None}
+        if params["cancel_at"]:
+            desk.later(params["cancel_at"], "subscription.end", subscription["id"])
+    return fields
+
+
+def _end_trial(desk: Desk, subscription: Doc) -> Doc:
+    """End a trial at once: its first real period begins, unless there is nothing to pay it with."""
+    if subscription["status"] != "trialing":
+        raise StripeProblem("Only a trial can end now.", param="trial_end")
+    subscription["trial_end"] = desk.now
+    start, _ = billing.period(subscription)
+    billing.set_period(desk, subscription, start, desk.now)
+    desk.save(subscription)
+    # What set_period put on the agenda for this moment finds another period then, and does nothing.
+    billing.renew(desk, f"{subscription['id']}@{desk.now}")
+    return desk.get("subscription", subscription["id"])
 
 
 def _put_off(desk: Desk, subscription: Doc, params: Doc) -> Doc:
@@ -142,6 +169,7 @@ def _put_off(desk: Desk, subscription: Doc, params: Doc) -> Doc:
         raise StripeProblem("Only a subscription that is paid can be given a trial.", param="trial_end")
     subscription |= {"status": "trialing", "trial_start": desk.now, "trial_end": end}
     billing.set_period(desk, subscription, desk.now, end)
+    subscriptions.announce_end_of_trial(desk, subscription)
     # As at Stripe, the free period has an invoice of its own, over nothing.
     invoices.finalize(desk, billing.bill(desk, subscription, "subscription_update", free=True))
     return {"billing_cycle_anchor": end}

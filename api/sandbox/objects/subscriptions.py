@@ -10,6 +10,7 @@ from api.sandbox.problems import Doc, StripeProblem
 from api.sandbox.terms import DAY
 
 ENDED = {"canceled", "incomplete_expired"}
+TRIAL_NOTICE = 3 * DAY
 
 
 def make(desk: Desk, customer: Doc, prices: list[tuple[Doc, Doc]], params: Doc) -> Doc:
@@ -63,7 +64,8 @@ def make(desk: Desk, customer: Doc, prices: list[tuple[Doc, Doc]], params: Doc) 
             "status": "trialing" if trial else "incomplete",
             "test_clock": desk.clock or None,
             "trial_end": trial,
-            "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
+            "trial_settings": params.get("trial_settings")
+            or {"end_behavior": {"missing_payment_method": "create_invoice"}},
             "trial_start": desk.now if trial else None,
             "_title": product["name"],
         }
@@ -92,6 +94,8 @@ def make(desk: Desk, customer: Doc, prices: list[tuple[Doc, Doc]], params: Doc) 
     billing.set_period(desk, subscription, desk.now, trial or billing.step(desk.now, first["recurring"], 1))
     if subscription["cancel_at"]:
         desk.later(subscription["cancel_at"], "subscription.end", subscription["id"])
+    if trial:
+        announce_end_of_trial(desk, subscription)
     desk.save(subscription)
     desk.emit("customer.subscription.created", subscription)
     return subscription
@@ -152,6 +156,23 @@ def end(desk: Desk, subscription: Doc, reason: str, details: Doc | None = None) 
         desk.save(invoice | {"auto_advance": False, "next_payment_attempt": None})
     desk.emit("customer.subscription.deleted", subscription, before)
     return subscription
+
+
+def announce_end_of_trial(desk: Desk, subscription: Doc) -> None:
+    """Plan what Stripe tells three days before a trial ends, or at once if it is shorter."""
+    at = max(desk.instant, subscription["trial_end"] - TRIAL_NOTICE)
+    desk.later(at, "subscription.trial_will_end", subscription["id"])
+
+
+def trial_will_end(desk: Desk, name: str) -> None:
+    """Tell that a trial ends soon, if it still does."""
+    subscription = desk.find(name)
+    if (
+        subscription
+        and subscription["status"] == "trialing"
+        and subscription["trial_end"] - TRIAL_NOTICE <= desk.now
+    ):
+        desk.emit("customer.subscription.trial_will_end", subscription)
 
 
 def end_when_due(desk: Desk, name: str) -> None:
