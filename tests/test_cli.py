@@ -1,9 +1,11 @@
 """The command line, run as people run it: as a process."""
 
+import contextlib
 import json
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +95,20 @@ def test_empty_books_balance(founded: Path) -> None:
     report = json.loads(checked.stdout)
     assert report["ok"] is True
     jsonschema.validate(report, json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def test_damaged_books_are_named_with_where_and_what_to_do(mine: str) -> None:
+    with contextlib.closing(sqlite3.connect(Path(mine) / "coop.sqlite")) as database, database:
+        database.execute("UPDATE ledger_balances SET amount = 500 WHERE account = 'Liabilities:Pool'")
+
+    checked = coop("books", "check", "--data", mine)
+
+    assert checked.returncode == 1
+    told = checked.stdout.partition("BAD balance_rows: 1 found\n")[2].splitlines()
+    assert told[0] == "    the balance row of Liabilities:Pool"
+    assert told[1] == "      expected: 0.00, the sum of its postings"
+    assert told[2] == "      found:    5.00"
+    assert told[3].startswith("      to do:    If all other rules hold, the row is wrong")
 
 
 def test_an_unknown_setting_is_named_with_the_nearest(mine: str) -> None:

@@ -5,14 +5,12 @@ import httpx
 import msgspec
 import pytest
 
-from coop import policies
 from coop.billing.payments import Payment
 from coop.clock import FixedClock
 from coop.ledger import POOL, RESERVED
-from coop.membership import terms
 from coop.membership.terms import Term
 from coop.money import Money
-from coop.policies import Dues, Pool
+from coop.policies import Pool
 from coop.settings import Settings
 from coop.sponsorship import outlook, places, pool, queue, runs
 from coop.sponsorship.limits import AlreadyMember, EmailNeeded
@@ -259,8 +257,7 @@ async def test_no_date_is_promised_where_nothing_came_in(till: Till) -> None:
 
 async def test_a_member_in_the_last_month_may_ask_for_the_next_year(till: Till) -> None:
     ada = await till.person()
-    async with till.units.open() as work:
-        await terms.begin(work, ada.id, dues=await policies.in_force(work, Dues))
+    await till.pay(ada)
     till.clock.advance(timedelta(days=340))
     await till.sponsor(2500)
 
