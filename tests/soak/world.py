@@ -19,7 +19,7 @@ from api.sandbox.objects import completion, disputes, payment_methods, refunds
 from api.sandbox.objects.cards import CARDS
 from api.sandbox.problems import Doc, StripeProblem
 from coop import ledger, worker
-from coop.billing import checkout, credit, intents, stripe_events, withdrawal
+from coop.billing import checkout, credit, giving, intents, stripe_events, withdrawal
 from coop.billing.intents import Purpose, Wish
 from coop.billing.stripe_gateway import StripeGateway
 from coop.clock import FixedClock
@@ -29,6 +29,7 @@ from coop.money import Money
 from coop.settings import Settings
 from coop.sponsorship import gifts, queue
 from coop.sponsorship.gifts import Gift
+from coop.stewardship import roles
 from coop.unit_of_work import Units
 from tests.conftest import ISSUER, SECRET_KEY, Postbox
 from tests.cooperative import found
@@ -36,6 +37,9 @@ from tests.people import register
 from tests.soak.stage import InProcess, Stage, StagedUnits
 
 PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
+TREASURERS = ("tess", "tom")
+FOUNDERS = 10_000_000
+"""The reserve in cents with which a life begins, and on which its losses fall."""
 SECRET = "whsec_" + "y" * 32
 TERMS = Terms(balance_delay=30, dispute_delay=3600, delivery_delays=(60, 600, 3600))
 FOREIGN = frozenset(
@@ -70,15 +74,30 @@ class World:
     stage: Stage
     jobs: Sequence[Callable[[], Awaitable[object]]]
     people: Sequence[UUID]
+    treasurers: Sequence[UUID] = ()
     wishes: list[tuple[Wish, str]] = field(default_factory=list)
     """What was wished for, and under which key, so that it can be wished again."""
     keys: list[tuple[Callable[..., Awaitable[str]], UUID, str]] = field(default_factory=list)
 
     # What people choose.
 
-    async def pay(self, *, who: int, cents: int, purpose: Purpose = "dues", automatic: bool = False) -> None:
+    async def pay(
+        self,
+        *,
+        who: int,
+        cents: int,
+        purpose: Purpose = "dues",
+        automatic: bool = False,
+        instalments: bool = False,
+    ) -> None:
         """Press Pay; where it leads is found among the open pages."""
-        wish = Wish(account_id=self.people[who], amount=Money(cents), purpose=purpose, automatic=automatic)
+        wish = Wish(
+            account_id=self.people[who],
+            amount=Money(cents),
+            purpose=purpose,
+            automatic=automatic,
+            instalments=instalments,
+        )
         key = uuid4().hex
         self.wishes.append((wish, key))
         await self.wish_again(which=len(self.wishes) - 1)
@@ -139,8 +158,7 @@ class World:
         if found:
             secret = gifts.code(self.units.settings, found[which % len(found)])
             with contextlib.suppress(CoopError):
-                async with self.units.open() as work:
-                    await gifts.claim(work, self.people[who], secret)
+                await giving.claim(self.units, self.gateway, account_id=self.people[who], secret=secret)
 
     async def withdraw(self, *, who: int) -> None:
         """Give the running year back."""
@@ -314,6 +332,7 @@ def settings_for(database_url: str) -> Settings:
         demo=True,
         worker=False,
         sponsorship_delay_hours=0,
+        bank_account="DE02 1203 0000 0000 2020 51",
         secret_key=SECRET_KEY,
         pairwise_secret="9a" * 32,
         stripe_secret_key="sk_test_" + "x" * 24,
@@ -326,7 +345,7 @@ async def founded(database_url: str, on: datetime, people: Sequence[str] = PEOPL
     units = Units(settings_for(database_url), FixedClock(on))
     await found(units)
     async with units.open() as work:
-        reserve = Money(10_000_000)
+        reserve = Money(FOUNDERS)
         await ledger.post(
             work,
             source="manual",
@@ -336,6 +355,17 @@ async def founded(database_url: str, on: datetime, people: Sequence[str] = PEOPL
         )
     for handle in people:
         await register(units, handle, email=f"{handle}@example.org")
+    for handle in TREASURERS:
+        treasurer = await register(units, handle, email=f"{handle}@example.org")
+        async with units.open() as work:
+            await roles.grant(
+                work,
+                treasurer.id,
+                "treasurer",
+                until=work.now + roles.LONGEST,
+                act="founding",
+                reason="The members trust them",
+            )
     await units.close()
 
 
@@ -364,7 +394,16 @@ async def world(database_url: str, begins: datetime, people: Sequence[str] = PEO
     try:
         async with units.read() as work:
             accounts = dict((await work.session.execute(select(Account.handle, Account.id))).all())
-        yield World(units, gateway, sandbox, clock, stage, jobs, [accounts[handle] for handle in people])
+        yield World(
+            units,
+            gateway,
+            sandbox,
+            clock,
+            stage,
+            jobs,
+            [accounts[handle] for handle in people],
+            [accounts[handle] for handle in TREASURERS],
+        )
     finally:
         await units.close()
         sandbox.close()
