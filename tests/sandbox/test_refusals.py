@@ -27,7 +27,7 @@ REFUSED = [
     ("/v1/checkout/sessions", YEARLY, None, "line_items[0]"),
     ("/v1/checkout/sessions", (CHECKOUT + "2500").replace("mode=payment", "mode=subscription"), None, "mode"),
     ("/v1/checkout/sessions", (CHECKOUT + "2500").replace("mode=payment", "mode=gift"), None, "mode"),
-    ("/v1/checkout/sessions", CHECKOUT + "2500&payment_method_types[]=card", "parameter_unknown", "payment_method_types"),
+    ("/v1/checkout/sessions", CHECKOUT + "2500&payment_method_types[]=card", None, "payment_method_types[0]"),
     ("/v1/checkout/sessions", CHECKOUT + "2500&sucess_url=x", "parameter_unknown", "sucess_url"),
     ("/v1/checkout/sessions", CHECKOUT + "2500&subscription_data[metadata][a]=b", None, "subscription_data"),
     ("/v1/checkout/sessions", CHECKOUT + "2500&expires_at=1", None, "expires_at"),

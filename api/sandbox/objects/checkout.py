@@ -40,7 +40,8 @@ _CREATE: dict[str, Shape] = EXPAND | {
     "expires_at": count,
     "locale": text,
     "metadata": metadata,
-    "payment_method_types": [one_of("card", "sepa_debit", "us_bank_account")],
+    # Left to Stripe's settings by the cooperative, so that naming cards, as it must not, is refused.
+    "payment_method_types": [one_of("sepa_debit")],
     "payment_method_collection": one_of("always", "if_required"),
     "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
     "ui_mode": one_of("hosted_page"),

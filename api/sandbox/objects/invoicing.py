@@ -204,6 +204,14 @@ def _write_off(desk: Desk, _params: Doc, name: str) -> Doc:
     )
 
 
+def _send(desk: Desk, _params: Doc, name: str) -> Doc:
+    invoice = _open(desk, name)
+    if invoice["status"] == "draft":
+        invoices.finalize(desk, invoice)
+    desk.emit("invoice.sent", invoice)
+    return invoice
+
+
 def _update(desk: Desk, params: Doc, name: str) -> Doc:
     invoice = _open(desk, name)
     if invoice["status"] != "draft" and set(params) - {
@@ -286,6 +294,7 @@ OPERATIONS = [
         _pay,
         EXPAND | {"off_session": flag, "paid_out_of_band": flag, "payment_method": text},
     ),
+    Operation("POST", "/v1/invoices/{}/send", _send, EXPAND),
     Operation("POST", "/v1/invoices/{}/void", _void, EXPAND),
     Operation("POST", "/v1/invoices/{}/mark_uncollectible", _write_off, EXPAND),
     Operation(

@@ -29,13 +29,6 @@ _CONFIRM: dict[str, Shape] = {
     "setup_future_usage": one_of("off_session", "on_session"),
     "receipt_email": text,
     "error_on_requires_action": flag,
-    "mandate_data": {
-        "customer_acceptance": {
-            "accepted_at": count,
-            "type": one_of("offline", "online"),
-            "online": {"ip_address": text, "user_agent": text},
-        }
-    },
 }
 _PLAIN: dict[str, Shape] = {
     "amount": amount,
@@ -303,6 +296,13 @@ OPERATIONS = [
             "automatic_payment_methods": {"enabled": flag, "allow_redirects": one_of("always", "never")},
             "capture_method": one_of("automatic", "automatic_async"),
             "confirm": flag,
+            "mandate_data": {
+                "customer_acceptance": {
+                    "accepted_at": count,
+                    "type": one_of("offline", "online"),
+                    "online": {"ip_address": text, "user_agent": text},
+                }
+            },
         },
     ),
     listed("payment_intent", "/v1/payment_intents", filters={"customer": text}),
