@@ -26,6 +26,7 @@ from benchmarks import (
     paths,
     processes,
     processor,
+    renewal,
     report,
 )
 from benchmarks.contenders import Argon2id, Contender, Pgbench, Server
@@ -87,12 +88,13 @@ def main(
 ) -> None:
     """Measure the service on this machine, beside bare routes; benchmarks/README.md says how to read the table."""
     known = paths.every()
-    for asked, there in ((engine, ENGINES), (only, known), (against, comparators.every())):
+    every = [*known, renewal.NAME]
+    for asked, there in ((engine, ENGINES), (only, every), (against, comparators.every())):
         if unknown := [word for word in asked if word not in there]:
             raise click.UsageError(f"There is no {unknown[0]}; there are {', '.join(there)}.")
     plan = Plan(
         engines=engine,
-        only=only or list(known),
+        only=only or every,
         counts=[int(count) for count in counts],
         rounds=rounds,
         seconds=seconds,
@@ -105,12 +107,15 @@ def main(
     facts = machine(own=own_generator)
     console.print(" · ".join(f"{name}: {fact}" for name, fact in facts.items()))
     tables: list[measuring.Table] = []
+    renewals: list[renewal.Finding] = []
     try:
-        anyio.run(_everything, plan, tables, backend_options={"use_uvloop": True})
+        anyio.run(_everything, plan, tables, renewals, backend_options={"use_uvloop": True})
     finally:
         report.show(console, tables)
+        if renewals:
+            console.print(report.renewed(renewals))
         if file is not None:
-            report.write(file, facts, tables)
+            report.write(file, facts, tables, renewals)
     if any(row.failed for table in tables for row in table.rows):
         raise SystemExit(1)
 
@@ -127,10 +132,14 @@ def machine(*, own: bool) -> dict[str, object]:
     }
 
 
-async def _everything(plan: Plan, tables: list[measuring.Table]) -> None:
+async def _everything(plan: Plan, tables: list[measuring.Table], renewals: list[renewal.Finding]) -> None:
     for engine in plan.engines:
         async with database(engine) as (url, postmaster):
-            await _one_engine(plan, engine, url, postmaster, tables)
+            if renewal.NAME in plan.only:
+                _say(f"{engine}: renewing {plan.members} members")
+                renewals.append(await renewal.measure(engine, url, plan.members))
+            if plan.only != [renewal.NAME]:
+                await _one_engine(plan, engine, url, postmaster, tables)
 
 
 @contextlib.asynccontextmanager

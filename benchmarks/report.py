@@ -9,6 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table as Grid
 
+from benchmarks import renewal
 from benchmarks.goals import Finding, findings
 from benchmarks.measuring import Row, Table
 
@@ -84,10 +85,33 @@ def _goals(found: Sequence[Finding]) -> Grid:
     return grid
 
 
-def write(path: Path, facts: dict[str, object], tables: Sequence[Table]) -> None:
+def renewed(found: Sequence[renewal.Finding]) -> Grid:
+    """Return what renewals took, beside the same work as set-based SQL."""
+    grid = Grid(title="renewal of a whole line by the pool, once each", title_justify="left")
+    for heading in ("engine", "members", "SQL s", "coop s", "coop ÷ SQL", "goal", "CPU s", "MB", "MB at 1 %"):
+        grid.add_column(heading, justify="right")
+    for each in found:
+        grid.add_row(
+            each.engine,
+            f"{each.members}",
+            f"{each.sql_seconds:.1f}",
+            f"{each.coop_seconds:.1f}",
+            f"{each.ratio:.2f}",
+            f"<= {renewal.MOST:.1f}",
+            f"{each.coop_cpu:.1f}",
+            f"{each.memory:.0f}",
+            f"{each.memory_of_few:.0f}",
+        )
+    return grid
+
+
+def write(
+    path: Path, facts: dict[str, object], tables: Sequence[Table], renewals: Sequence[renewal.Finding] = ()
+) -> None:
     """Write every round of every row."""
     told = {
         "machine": facts,
+        "renewals": [renewal.told(each) for each in renewals],
         "tables": [
             {
                 "engine": table.engine,
