@@ -36,7 +36,11 @@ def _spoken(node: ast.AST) -> list[ast.expr]:
             return [words]
         case ast.Assign(targets=[ast.Subscript(value=ast.Name(id="errors"))], value=words):
             return [words]
-        case ast.keyword(arg="errors", value=ast.Dict(values=values)):
+        # The errors of a form, and a table that says what each kind of something means.
+        case (
+            ast.keyword(arg="errors", value=ast.Dict(values=values))
+            | ast.AnnAssign(target=ast.Name(id="KINDS"), value=ast.Dict(values=values))
+        ):
             return values
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(said)) as words) if (
             name.isupper() and " " in said and said.endswith(".")

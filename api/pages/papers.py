@@ -52,8 +52,8 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
-def written(receipt: Receipt, settings: Settings, locale: str, *, handle: str) -> Paper:
-    """Put a receipt into words; `handle` is whose it is, as they are called today."""
+def written(receipt: Receipt, settings: Settings, locale: str, *, called: str) -> Paper:
+    """Put a receipt into words; `called` is whose it is: a person as they are called today, or an organisation."""
     said: Document = receipt.said
     gettext = translations(locale).gettext
 
@@ -65,7 +65,7 @@ def written(receipt: Receipt, settings: Settings, locale: str, *, handle: str) -
     facts = [
         (gettext(marked("Number")), receipt.name),
         (gettext(marked("Day")), format_date(date.fromisoformat(said.day), format="long", locale=locale)),
-        (gettext(marked("For")), handle),
+        (gettext(marked("For")), called),
     ]
     if said.of:
         facts.append((gettext(marked("Of receipt")), said.of))

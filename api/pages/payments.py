@@ -20,7 +20,7 @@ from coop.billing.gateway import Gateway
 from coop.billing.instalments import InstalmentPlan
 from coop.billing.payments import Payment
 from coop.errors import NotFound
-from coop.membership import terms
+from coop.membership import organisations, terms
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
 from coop.unit_of_work import Units
@@ -114,16 +114,16 @@ async def _papers(
     async with units.read() as work:
         payment = await payments.receipt(work, viewer.account_id, payment_id)
         issued = [] if payment is None else await receipts.find(work, payment_id)
+        organisation = await organisations.of(work, viewer.account_id)
     if payment is None:
         raise NoSuchReceipt
     if not issued:
         async with units.open() as work:
             issued = [await receipts.of_payment(work, payment)]
-    locale = locale_of(request)
-    return payment, [
-        papers.written(one, units.settings, locale, handle=viewer.display_name or viewer.handle)
-        for one in issued
-    ]
+    locale, called = locale_of(request), viewer.display_name or viewer.handle
+    if organisation is not None:
+        called = organisation.name
+    return payment, [papers.written(one, units.settings, locale, called=called) for one in issued]
 
 
 @get("/account/stop", include_in_schema=False)

@@ -4,13 +4,14 @@ Paid in full, paid in part and paid by the pool take the same path: one entry th
 (architecture.md, rule 10).
 """
 
-from datetime import date
 from uuid import UUID
 
 from coop import ledger
-from coop.billing import payments, refunds, subscriptions
+from coop.billing import payments, receipt_letters, refunds, subscriptions
 from coop.billing.gateway import PaymentState
 from coop.billing.payments import Method, Payment
+from coop.billing.receipt_letters import Said
+from coop.clock import local_date
 from coop.ledger import (
     DEFERRED_DUES,
     GIFTS_OUTSTANDING,
@@ -29,8 +30,6 @@ from coop.unit_of_work import UnitOfWork
 
 DUES = "Dues for a year"
 """What the books call a payment that begins a year."""
-A_YEAR = "a year of membership"
-"""What its receipt calls it."""
 
 
 async def book(
@@ -73,17 +72,18 @@ async def book(
     match purpose:
         case "sponsor":
             await _post(work, payment, "A gift to the solidarity pool", [ledger.credit(POOL, payment.amount)])
-            what, more = "the solidarity pool", ""
+            what, more = receipt_letters.POOL, None
         case "gift":
             await _post(
                 work, payment, "A year bought as a gift", [ledger.credit(GIFTS_OUTSTANDING, payment.amount)]
             )
             gift = await gifts.buy(work, account_id, gift_id=operation, dues=dues, payment_id=payment.id)
-            what = "a year of membership as a gift"
-            more = f"The link to hand over: {work.settings.url('/gifts')} (until {gift.expires_at:%Y-%m-%d})"
+            what = receipt_letters.GIFT
+            until = local_date(gift.expires_at, work.settings.zone)
+            more = receipt_letters.hand_over(work.settings.url("/gifts"), until)
         case _:
             what, more = await _dues(work, payment, dues, place_id, unwanted=unwanted)
-    await payments.send_receipt(work, payment, what, more=more)
+    await receipt_letters.post(work, payment, what, more=more)
     await payments.settle(work, payment, state.settlement)
     if purpose == "sponsor" or (purpose == "dues" and payment.surplus):
         await queue.give(work)
@@ -92,16 +92,13 @@ async def book(
 
 async def _dues(
     work: UnitOfWork, payment: Payment, dues: Version[Dues], place_id: int | None, *, unwanted: bool
-) -> tuple[str, str]:
+) -> tuple[Said, Said]:
     """Begin the year that a payment is for, or keep the money as credit when it cannot begin."""
-    what = A_YEAR
+    what = receipt_letters.A_YEAR
     if unwanted:
         await _credit(work, payment)
         await refunds.intend(work, payment, payment.amount, reason="stopped")
-        return (
-            what,
-            "You had stopped your renewal when it was charged, so this payment is on its way back to you.",
-        )
+        return what, receipt_letters.STOPPED
     try:
         await limits.may_renew(work, payment.account_id)
         await obstacles.none_before(work, payment.account_id)
@@ -110,11 +107,7 @@ async def _dues(
         await _credit(work, payment)
         twice = isinstance(refusal, AlreadyMember)
         await refunds.intend(work, payment, payment.amount, reason="paid twice" if twice else "dispute open")
-        return what, (
-            "You had paid already, so this payment is on its way back to you."
-            if twice
-            else "Your bank disputes an earlier payment, so this one is on its way back to you."
-        )
+        return what, receipt_letters.PAID_TWICE if twice else receipt_letters.DISPUTE_OPEN
     funding = [ledger.credit(DEFERRED_DUES, payment.price)]
     if payment.surplus:
         funding.append(ledger.credit(POOL, payment.surplus))
@@ -127,11 +120,8 @@ async def _dues(
             await _credit(work, payment)
             if not await queue.credit(work, payment.account_id, payment.amount, payment_id=payment.id):
                 await refunds.intend(work, payment, payment.amount, reason="paid twice")
-                return what, "You had paid already, so this payment is on its way back to you."
-            return what, (
-                "What the solidarity pool had kept for you was given back before your payment came. You are first in the "
-                "queue now; if no place comes within thirty days, your money goes back to you."
-            )
+                return what, receipt_letters.PAID_TWICE
+            return what, receipt_letters.WAITS
         funding.append(ledger.debit(RESERVED, kept))
     await _post(work, payment, DUES, funding)
     term = await terms.begin(work, payment.account_id, dues=dues)
@@ -140,12 +130,7 @@ async def _dues(
     if payment.gap and place_id is not None:
         await places.note_term(work, place_id, term.id)
     await work.session.flush()
-    return what, runs_until(places.last_day(work, term))
-
-
-def runs_until(day: date) -> str:
-    """Return the words of a receipt for a year that has begun."""
-    return f"Your membership runs until {day:%Y-%m-%d}."
+    return what, receipt_letters.runs_until(places.last_day(work, term))
 
 
 async def _credit(work: UnitOfWork, payment: Payment) -> None:

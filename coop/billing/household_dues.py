@@ -5,20 +5,20 @@ year any more when the money comes has their part sent back by itself.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger
-from coop.billing import payments, refunds
+from coop.billing import letters, payments, receipt_letters, refunds
 from coop.billing.gateway import PaymentState
 from coop.billing.payments import Payment
 from coop.database import Base
 from coop.errors import Refused
 from coop.identity.accounts import Account
 from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, POOL, RESERVED, STRIPE_PENDING
-from coop.mail import Letter
 from coop.membership import households, terms, vat
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
@@ -143,13 +143,19 @@ async def book(
         # In the payer's books, as what it was paid with.
         await vat.due(work, term, paid={payment.id: year.own_part}, person=payer_id)
         if year.account_id != payer_id:
-            await _tell(work, year, term)
+            await letters.post(
+                work,
+                year.account_id,
+                letters.HOUSEHOLD_YEAR,
+                key=f"household-year:{year.id}",
+                day=term.ends - timedelta(seconds=1),
+            )
     await work.session.flush()
-    more = ""
+    more = None
     if back:
         await refunds.intend(work, payment, back, reason="no year to pay for")
-        more = "Not everybody's year could begin. What you paid for the others is on its way back to you."
-    await payments.send_receipt(work, payment, f"{len(begun)} years of membership", more=more)
+        more = receipt_letters.NOT_EVERYBODY
+    await receipt_letters.post(work, payment, receipt_letters.years(len(begun)), more=more)
     await payments.settle(work, payment, state.settlement)
     if spare or unused:
         await queue.give(work)
@@ -209,23 +215,6 @@ async def _sorted(
             stays = year.account_id in there or year.account_id == payer_id
             (begun if stays else left_out).append(year)
     return begun, left_out
-
-
-async def _tell(work: UnitOfWork, year: HouseholdYear, term: Term) -> None:
-    account = await work.session.get_one(Account, year.account_id)
-    if account.email is not None:
-        work.send(
-            Letter(
-                to=account.email,
-                subject=f"You are a member of {work.settings.name}",
-                body=(
-                    "Your household has paid for your year. "
-                    f"Your membership runs until {places.last_day(work, term):%Y-%m-%d}.\n\n"
-                    f"Your page: {work.settings.url('/account')}\n"
-                ),
-            ),
-            dedupe_key=f"household-year:{year.id}",
-        )
 
 
 def _key(checkout_id: UUID) -> str:

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from coop.billing import household_dues, operations, withdrawal
+from coop.billing import household_dues, letters, operations, withdrawal
 from coop.billing.gateway import Gateway
 from coop.billing.payments import Payment
-from coop.identity.accounts import Account
-from coop.mail import Letter
 from coop.money import ZERO, Money
 from coop.sponsorship import places, queue
 from coop.unit_of_work import UnitOfWork, Units
@@ -64,21 +62,11 @@ async def withdraw(units: Units, gateway: Gateway, *, payer_id: UUID, year_id: U
 
 
 async def _acknowledge(work: UnitOfWork, payer_id: UUID, due: list[Returnable], key: str) -> None:
-    account = await work.session.get_one(Account, payer_id)
-    if account.email is None:
-        return
-    amount = sum((one.amount for one in due), ZERO)
-    plain = f"{work.settings.money.plain(amount)} {work.settings.currency.upper()}"
-    received = f"{work.now.astimezone(work.settings.zone):%Y-%m-%d at %H:%M:%S %Z}"
-    work.send(
-        Letter(
-            to=account.email,
-            subject="You have withdrawn",
-            body=(
-                f"We received your withdrawal on {received}, for: {', '.join(one.handle for one in due)}. "
-                f"Their years have ended. {plain} is on its way back to your card.\n\n"
-                f"{work.settings.name}, {work.settings.url('/account/household')}\n"
-            ),
-        ),
-        dedupe_key=f"household-withdrawn:{key}",
+    await letters.post(
+        work,
+        payer_id,
+        letters.HOUSEHOLD_WITHDRAWN,
+        key=f"household-withdrawn:{key}",
+        amount=sum((one.amount for one in due), ZERO),
+        people=[one.handle for one in due],
     )

@@ -11,9 +11,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger
-from coop.billing import payments, refunds, subscriptions
+from coop.billing import letters, payments, receipt_letters, refunds, subscriptions
 from coop.billing.gateway import InvoiceState, NotVisible, PaymentState
 from coop.billing.payments import Payment
+from coop.billing.receipt_letters import Said
 from coop.clock import month_anniversary
 from coop.database import Base, changed
 from coop.errors import Invalid, NotAllowed, Refused
@@ -29,7 +30,6 @@ from coop.ledger import (
     LedgerAccount,
     Posting,
 )
-from coop.mail import Letter
 from coop.membership import terms, vat
 from coop.membership.terms import Term
 from coop.money import Money, in_proportion
@@ -167,7 +167,7 @@ async def begin(
     if refusal:
         await _return(work, payment, reason="no year to pay for")
         await subscriptions.end(work, subscription)
-        await payments.send_receipt(work, payment, "a year of membership, first instalment", more=refusal)
+        await receipt_letters.post(work, payment, receipt_letters.FIRST_INSTALMENT, more=refusal)
         await payments.settle(work, payment, state.settlement)
         return True
     plan_id = new_id()
@@ -200,8 +200,8 @@ async def begin(
     added = vat.Part(term.id, None, term.vat_rate, price - due, term.vat - vat_of_instalments(term, plan))
     await vat.arise(work, [added], key=f"{term.id}:pool", policy_version=dues.id, person=account_id)
     await _charged(work, plan, payment)
-    until = f"Your membership runs until {places.last_day(work, term):%Y-%m-%d}."
-    await payments.send_receipt(work, payment, _nth(plan), more=until)
+    until = receipt_letters.runs_until(places.last_day(work, term))
+    await receipt_letters.post(work, payment, receipt_letters.instalment(plan.paid, plan.count), more=until)
     await payments.settle(work, payment, state.settlement)
     if payment.surplus:
         await queue.give(work)
@@ -281,7 +281,7 @@ async def apply(
         return False
     if not await _charged(work, plan, payment):
         await _return(work, payment, reason="charged too much")
-    await payments.send_receipt(work, payment, _nth(plan))
+    await receipt_letters.post(work, payment, receipt_letters.instalment(plan.paid, plan.count))
     await payments.settle(work, payment, state.settlement)
     if payment.surplus:
         await queue.give(work)
@@ -314,15 +314,12 @@ async def default(work: UnitOfWork, plan_id: UUID) -> bool:
         policy_version=plan.policy_version,
         person=await ledger.references.of(work, plan.account_id),
     )
-    await _write(
+    await letters.post(
         work,
-        plan,
-        "Your instalments have ended",
-        "Your card was declined several times, so nothing more will be charged. The reserve of the cooperative bears the "
-        f"rest, and your membership runs on until {places.last_day(work, term):%Y-%m-%d}.\n\n"
-        "For the next year you can pay at once what you can, or ask for a sponsored place, without giving a reason: "
-        f"{work.settings.url('/place')}\n",
+        plan.account_id,
+        letters.INSTALMENTS_ENDED,
         key=f"instalments-defaulted:{plan.id}",
+        day=term.ends - timedelta(seconds=1),
     )
     return True
 
@@ -352,24 +349,21 @@ async def end(work: UnitOfWork, plan: InstalmentPlan) -> bool:
 
 async def _funding(
     work: UnitOfWork, account_id: UUID, place_id: int | None, gap: Money
-) -> tuple[str, list[Posting]]:
+) -> tuple[Said | None, list[Posting]]:
     """Return the pool's part as postings, or why no year can begin."""
     try:
         await limits.may_renew(work, account_id)
     except AlreadyMember:
-        return "You had paid already, so this payment is on its way back to you.", []
+        return receipt_letters.PAID_TWICE, []
     if not gap:
-        return "", []
+        return None, []
     kept = None if place_id is None else await places.take_up(work, place_id)
     if kept is None:
-        return (
-            "What the solidarity pool had kept for you was given back before your payment came, so this payment is on "
-            "its way back to you. Nothing more will be charged."
-        ), []
+        return receipt_letters.TOO_LATE, []
     if kept != gap:
         msg = f"{kept} is kept for a gap of {gap}"
         raise ValueError(msg)
-    return "", [ledger.debit(RESERVED, kept)]
+    return None, [ledger.debit(RESERVED, kept)]
 
 
 async def _charged(work: UnitOfWork, plan: InstalmentPlan, payment: Payment) -> bool:
@@ -457,26 +451,13 @@ async def _return(work: UnitOfWork, payment: Payment, *, reason: str) -> None:
 async def _declined(work: UnitOfWork, plan: InstalmentPlan, invoice: InvoiceState) -> bool:
     if not invoice.attempts or plan.state != "running":
         return False
-    amount = f"{work.settings.money.plain(plan.each)} {work.settings.currency.upper()}"
-    return await _write(
+    await letters.post(
         work,
-        plan,
-        "Your card was declined",
-        f"We could not charge {amount}, instalment {plan.paid + 1} of {plan.count} for your year: your card's bank declined "
-        "it. Your membership runs on. It will be tried again over two weeks; if it never succeeds, the reserve of the "
-        "cooperative bears the rest.\n\n"
-        f"To change the card, or to stop: {work.settings.url('/account/payments')}\n",
+        plan.account_id,
+        letters.INSTALMENT_DECLINED,
         key=f"declined:{invoice.id}:{invoice.attempts}",
+        amount=plan.each,
+        nth=plan.paid + 1,
+        count=plan.count,
     )
-
-
-async def _write(work: UnitOfWork, plan: InstalmentPlan, subject: str, body: str, *, key: str) -> bool:
-    account = await work.session.get_one(Account, plan.account_id)
-    if account.email is None:
-        return False
-    work.send(Letter(to=account.email, subject=subject, body=body), dedupe_key=key)
     return True
-
-
-def _nth(plan: InstalmentPlan) -> str:
-    return f"a year of membership, instalment {plan.paid} of {plan.count}"

@@ -1,5 +1,6 @@
 """The letters that billing writes, in the reader's language: plain, short, and each says what can be done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -280,6 +281,77 @@ REFUND_FAILED: Letters = {
         "écrivez-nous comment vous l'envoyer.",
     ),
 }
+INSTALMENT_DECLINED: Letters = {
+    "en": Words(
+        "Your card was declined",
+        "We could not charge {amount}, instalment {nth} of {count} for your year: your card's bank declined it. Your "
+        "membership runs on. It will be tried again over two weeks; if it never succeeds, the reserve of the cooperative bears "
+        "the rest.\n\nTo change the card, or to stop: {payments}",
+    ),
+    "pl": Words(
+        "Bank odmówił obciążenia Twojej karty",
+        "Nie udało się pobrać {amount}, raty {nth} z {count} za Twój rok: bank odmówił obciążenia karty. Członkostwo trwa "
+        "dalej. Będziemy próbować jeszcze przez dwa tygodnie; jeśli się nie uda, resztę pokryje rezerwa spółdzielni.\n\n"
+        "Zmiana karty albo rezygnacja: {payments}",
+    ),
+    "fr": Words(
+        "Votre carte a été refusée",
+        "Nous n'avons pas pu prélever {amount}, versement {nth} sur {count} de votre année : la banque de votre carte l'a "
+        "refusé. Votre adhésion continue. Nous réessaierons pendant deux semaines ; en cas d'échec, la réserve de la "
+        "coopérative prend le reste à sa charge.\n\nPour changer de carte, ou arrêter : {payments}",
+    ),
+}
+INSTALMENTS_ENDED: Letters = {
+    "en": Words(
+        "Your instalments have ended",
+        "Your card was declined several times, so nothing more will be charged. The reserve of the cooperative bears the rest, "
+        "and your membership runs on until {day}.\n\nFor the next year you can pay at once what you can, or ask for a sponsored "
+        "place, without giving a reason: {place}",
+    ),
+    "pl": Words(
+        "Twoje raty się zakończyły",
+        "Bank kilka razy odmówił obciążenia karty, więc nic więcej nie pobierzemy. Resztę pokrywa rezerwa spółdzielni, a "
+        "członkostwo trwa do {day}.\n\nZa następny rok możesz zapłacić od razu, ile możesz, albo poprosić o miejsce na koszt "
+        "funduszu, bez podawania powodu: {place}",
+    ),
+    "fr": Words(
+        "Vos versements ont pris fin",
+        "Votre carte a été refusée plusieurs fois : rien de plus ne sera prélevé. La réserve de la coopérative prend le reste à "
+        "sa charge, et votre adhésion court jusqu'au {day}.\n\nPour l'année suivante, vous pourrez payer d'un coup ce que vous "
+        "pouvez, ou demander une place parrainée, sans donner de raison : {place}",
+    ),
+}
+HOUSEHOLD_YEAR: Letters = {
+    "en": Words(
+        "You are a member of {coop}",
+        "Your household has paid for your year. Your membership runs until {day}.\n\nYour page: {account}",
+    ),
+    "pl": Words(
+        "Twoje członkostwo w {coop}",
+        "Twoje gospodarstwo domowe zapłaciło za Twój rok. Członkostwo trwa do {day}.\n\nTwoja strona: {account}",
+    ),
+    "fr": Words(
+        "Votre adhésion à {coop}",
+        "Votre foyer a payé votre année. Votre adhésion court jusqu'au {day}.\n\nVotre page : {account}",
+    ),
+}
+HOUSEHOLD_WITHDRAWN: Letters = {
+    "en": Words(
+        "You have withdrawn",
+        "We received your withdrawal on {instant}, for: {people}. Their years have ended. {amount} is on its way back to you.\n\n"
+        "Your household: {household}",
+    ),
+    "pl": Words(
+        "Odstąpienie od umowy",
+        "Otrzymaliśmy Twoje odstąpienie {instant}, dotyczące: {people}. Lata tych osób zakończyły się. Kwota {amount} wraca do "
+        "Ciebie.\n\nTwoje gospodarstwo domowe: {household}",
+    ),
+    "fr": Words(
+        "Vous vous êtes rétracté",
+        "Nous avons reçu votre rétractation le {instant}, pour : {people}. Leurs années ont pris fin. {amount} vous sont rendus."
+        "\n\nVotre foyer : {household}",
+    ),
+}
 
 
 async def post(
@@ -292,6 +364,9 @@ async def post(
     grace: datetime | None = None,
     day: datetime | None = None,
     declined: str | None = None,
+    nth: int = 0,
+    count: int = 0,
+    people: Sequence[str] = (),
     pay: str = "",
     renewal: str = "/account/renewal",
 ) -> None:
@@ -323,6 +398,12 @@ async def post(
         "join": settings.url("/join"),
         "place": settings.url("/place"),
         "renewal": settings.url(renewal),
+        "account": settings.url("/account"),
+        "payments": settings.url("/account/payments"),
+        "household": settings.url("/account/household"),
+        "nth": nth,
+        "count": count,
+        "people": ", ".join(people),
     }
     words = letters[language]
     work.send(

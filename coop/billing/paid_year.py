@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from coop import ledger, outbox
-from coop.billing import booking, payments
+from coop.billing import booking, payments, receipt_letters
 from coop.billing.cards import Customer
 from coop.billing.gateway import CheckoutState, Notice, PaymentState
 from coop.billing.intents import Checkout
@@ -218,8 +218,13 @@ def _told(line: Line, seen: Seen, year: Row, paid: Row) -> list[tuple[type[Base]
     ]
     if seen.email is not None:
         last_day = local_date(year["ends"], settings.zone) - timedelta(days=1)
-        letter, key = payments.receipt_letter(
-            settings, Payment(**paid), seen.email, booking.A_YEAR, more=booking.runs_until(last_day)
+        letter, key = receipt_letters.written(
+            settings,
+            Payment(**paid),
+            seen.email,
+            seen.locale,
+            receipt_letters.A_YEAR,
+            more=receipt_letters.runs_until(last_day),
         )
         messages.append(outbox.row(keyed(letter), due_at=line.wall, dedupe_key=key))
     return [(OutboxMessage, each) for each in messages]

@@ -14,12 +14,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from coop import ledger
 from coop.billing.gateway import GatewayRefused, PaymentState, Settlement
 from coop.database import Base, Row, changed, insert_once
-from coop.identity.accounts import Account
 from coop.ledger import BANK, CASH, FEES, STRIPE, STRIPE_PENDING, LedgerAccount, Posting
-from coop.mail import Letter
-from coop.membership import organisations
 from coop.money import ZERO, Money
-from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, new_id
 
 Method = Literal["card", "bank", "cash"]
@@ -194,40 +190,3 @@ async def receipt(work: UnitOfWork, account_id: UUID, payment_id: UUID) -> Payme
         select(Payment).where(Payment.id == payment_id, Payment.account_id == account_id)
     )
     return found
-
-
-async def send_receipt(work: UnitOfWork, payment: Payment, what: str, *, more: str = "") -> None:
-    """Post a plain receipt to the payer, if we know an address."""
-    account = await work.session.get_one(Account, payment.account_id)
-    if account.email is None:
-        return
-    organisation = await organisations.of(work, account.id)
-    by = None if organisation is None else organisation.name
-    letter, key = receipt_letter(work.settings, payment, account.email, what, by=by, more=more)
-    work.send(letter, dedupe_key=key)
-
-
-def receipt_letter(
-    settings: Settings, payment: Payment, address: str, what: str, *, by: str | None = None, more: str = ""
-) -> tuple[Letter, str]:
-    """Return the plain receipt for a payment, and the key under which it leaves at most once."""
-    currency, code = settings.money, settings.currency.upper()
-    lines = [
-        f"{settings.name} received {currency.plain(payment.amount)} {code} from you. Thank you.",
-        "",
-        f"For:      {what}",
-        f"Date:     {payment.received_at.astimezone(settings.zone):%Y-%m-%d}",
-    ]
-    if by is not None:
-        lines.append(f"From:     {by}")
-    if payment.purpose in {"dues", "household", "instalment"}:
-        lines.append(f"Dues:     {currency.plain(payment.own_part)} {code}")
-        if payment.surplus:
-            lines.append(f"To the solidarity pool: {currency.plain(payment.surplus)} {code}")
-        if payment.gap:
-            lines.append(f"Added by the solidarity pool: {currency.plain(payment.gap)} {code}")
-    lines += ["", f"Your receipt: {settings.url(f'/account/payments/{payment.id}')}"]
-    if more:
-        lines += ["", more]
-    letter = Letter(to=address, subject=f"Receipt from {settings.name}", body="\n".join(lines) + "\n")
-    return letter, f"receipt:{payment.id}"

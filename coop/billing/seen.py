@@ -61,6 +61,7 @@ class Seen(NamedTuple):
     law: str = ""
     """The document of that version."""
     email: str | None = None
+    locale: str = ""
     reference: UUID | None = None
     customer: str | None = None
     newcomer: bool = False
@@ -111,6 +112,7 @@ def _statement(asked: FromClause) -> Select[tuple[object, ...]]:
             Checkout.policy_version,
             PolicyVersion.document,
             Account.email,
+            func.coalesce(Account.locale, ""),
             PersonReference.reference,
             Customer.gateway_id,
             NEWCOMER,

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from coop.billing.payments import Payment
+from coop.membership import organisations
 from coop.settings import Settings
 from tests.till import Till, sandbox, till
 
@@ -89,6 +90,21 @@ async def test_the_pdf_says_the_same_and_can_be_read_aloud(
     assert "2026-000001" in str((pdf.metadata or {})["/Title"])
     tags = {str(element["/S"]) for element in structure(root["/StructTreeRoot"])}
     assert {"/Table", "/TH", "/TD"} <= tags
+
+
+async def test_an_organisation_reads_its_own_name(till: Till) -> None:
+    ada = await till.person()
+    async with till.units.open() as work:
+        await organisations.register(work, ada.id, "Bakers United")
+    await till.pay(ada, 10_000)
+
+    async with till.visitor(ada) as browser:
+        path = await paid(till)
+        page = (await browser.get(path)).text
+        pdf = pypdf.PdfReader(io.BytesIO((await browser.get(f"{path}/receipt.pdf")).content))
+
+    assert re.search(r"<dd>\s*Bakers United", page)
+    assert "Bakers United" in pdf.pages[0].extract_text()
 
 
 @pytest.mark.parametrize(
