@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from coop.authorization import backchannel, ending, expiry, notices, rotation
-from coop.billing import cards, gaps, operations, receipts, reconciliation, refunds, subscriptions
+from coop.billing import cards, gaps, old_places, operations, receipts, reconciliation, refunds, subscriptions
 from coop.billing.gateway import Gateway
 from coop.billing.importing import held
 from coop.billing.offline import matching, transactions, transfers
@@ -234,6 +234,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("forget_sign_outs", hourly, partial(notices.forget_old, units)),
         Job("forget_imports", hourly, partial(imported.forget_due, units)),
         Job("forget_deliveries", hourly, partial(deliveries.forget_old, units)),
+        Job("forget_places", hourly, partial(old_places.forget_due, units)),
         Job("forget_operations", hourly, partial(operations.forget_old, units)),
         Job("sweep_sign_ins", hourly, partial(housekeeping.sweep, units)),
     )

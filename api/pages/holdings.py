@@ -128,7 +128,9 @@ HOLDINGS = (
             "To give places in the order in which they were asked for. There is no reason or proof to hold."
         ),
         who=marked("You."),
-        until=marked("Until the place is given or you take the request back."),
+        until=marked(
+            "Until five weeks after the request has ended; of a place that was given, as long as the books of its year."
+        ),
         tables=("places", "pool_reservations"),
     ),
     Holding(
