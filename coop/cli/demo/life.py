@@ -22,7 +22,7 @@ from coop.billing import checkout, stripe_events
 from coop.billing.gateway import Gateway
 from coop.billing.intents import Purpose, Wish
 from coop.billing.stripe_gateway import StripeGateway
-from coop.cli.demo import assembly, neighbours
+from coop.cli.demo import assembly, neighbours, others
 from coop.cli.demo.mounting import Mounted
 from coop.cli.demo.people import LATECOMERS, Person, everybody
 from coop.cli.demo.story import PASSWORD, SeededMember, Story
@@ -138,6 +138,7 @@ class Life:
         people = everybody()
         for person in people:
             self.on(person.joins, partial(self.join, person))
+        others.arrive(self)
         self.on(6, self.appoint)
         neighbourhood = neighbours.Neighbourhood(self.units, self.accounts, network_port)
         self.on(10, neighbourhood.arrive)
@@ -164,6 +165,7 @@ class Life:
             networks=neighbourhood.networks,
             steward="ada",
             voter=motions.voter,
+            others=others.called(),
         )
 
     async def day(self, number: int) -> None:
@@ -191,12 +193,7 @@ class Life:
 
     async def join(self, person: Person) -> None:
         """Open an account and begin a membership, each as they can."""
-        async with self.units.open() as work:
-            account = await accounts.register(
-                work, handle=person.handle, email=person.email, password_digest=self.digest
-            )
-            account.email_verified_at = work.now
-            self.accounts[person.handle] = account.id
+        await self.open_account(person)
         if person.habit == "sponsored":
             await self.ask(person.handle)
             for years in (1, 2):
@@ -208,17 +205,36 @@ class Life:
                 renew = partial(self.pay, person.handle, PAYS[person.habit])
                 self.on(person.joins + years * YEAR - 10, renew)
 
+    async def open_account(self, person: Person) -> None:
+        """Open an account whose address is confirmed."""
+        async with self.units.open() as work:
+            account = await accounts.register(
+                work, handle=person.handle, email=person.email, password_digest=self.digest
+            )
+            account.email_verified_at = work.now
+            self.accounts[person.handle] = account.id
+
     async def ask(self, handle: str) -> None:
         """Ask for a sponsored place."""
         async with self.units.open() as work:
             await queue.ask(work, self.accounts[handle])
 
     async def pay(
-        self, handle: str, minor: int, purpose: Purpose = "dues", *, automatic: bool = False
+        self,
+        handle: str,
+        minor: int,
+        purpose: Purpose = "dues",
+        *,
+        automatic: bool = False,
+        instalments: bool = False,
     ) -> None:
         """Choose what to pay and pay it on the sandbox's hosted page."""
         wish = Wish(
-            account_id=self.accounts[handle], amount=Money(minor), purpose=purpose, automatic=automatic
+            account_id=self.accounts[handle],
+            amount=Money(minor),
+            purpose=purpose,
+            automatic=automatic,
+            instalments=instalments,
         )
         url = await checkout.begin(self.units, self.gateway, wish, key=secrets.token_urlsafe(16))
         if url.startswith("/"):
@@ -286,7 +302,7 @@ class Life:
             firsts += [person for person in people if person.habit == habit][:2]
         rest = [person for person in people if person not in firsts]
         late = [person for person in self.latecomers if person.handle in self.accounts]
-        return [*firsts, *rest, *late]
+        return [*firsts, *others.EVERYBODY, *rest, *late]
 
     async def member(self, person: Person) -> SeededMember:
         """Return how a person stands today."""

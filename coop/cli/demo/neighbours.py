@@ -3,6 +3,7 @@
 import random
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import update
 
 from coop.authorization import clients, consents, scopes
@@ -126,6 +127,4 @@ async def move(units: Units, story: Story, network_port: int) -> Story:
                 **{name: getattr(moved[index], name) for name in moved[index].__struct_fields__} | where
             )
             placed[index] = SeededNetwork(slug=placed[index].slug, name=placed[index].name, origin=origin)
-    return Story(
-        members=story.members, clients=moved, networks=placed, steward=story.steward, voter=story.voter
-    )
+    return msgspec.structs.replace(story, clients=moved, networks=placed)

@@ -14,7 +14,7 @@ OTHERS = tuple(
 )
 # They ask for sponsored places yesterday, until one has to wait.
 LATECOMERS = tuple(
-    "hedda jarek ilse klara fabien maud nikola oriane piotr ruta sylvie tadeo ulla vilma wiktor".split()
+    "hedda jarek ilse klara fabien maud nikola oriane piotr ruta sylvie tadeo ulla vilma wiktor xaver yolande zdenka".split()
 )
 
 

@@ -46,6 +46,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     steward: str
     voter: str
     """Somebody on the roll of the open motion who has not voted."""
+    others: dict[str, str] = {}
+    """What to say of those who pay in another way, by handle."""
 
     def manifest(self, settings: Settings) -> dict[str, object]:
         """Return the document for tools (the demo's `--manifest`)."""
@@ -67,14 +69,16 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     def welcome(self, settings: Settings) -> str:
         """Return the few lines that a newcomer reads."""
         by_standing = {member.standing: member.handle for member in reversed(self.members)}
-        others = ", ".join(f"{handle} ({standing})" for standing, handle in by_standing.items())
+        members = ", ".join(f"{handle} ({standing})" for standing, handle in by_standing.items())
+        others = "".join(f"  {handle} {what}.\n" for handle, what in self.others.items())
         return (
             f"\n  {settings.name} is open.\n\n"
             f"  A network to join from   {self.networks[0].origin}\n"
             f"  And a second one         {self.networks[1].origin}\n"
             f"  The cooperative          {settings.issuer}\n"
             f"  Letters it has sent      {settings.url('/mailbox')}\n\n"
-            f"  Sign in as {self.voter} to vote, as {self.steward} to keep things running, or as {others}.\n"
+            f"  Sign in as {self.voter} to vote, as {self.steward} to keep things running, or as {members}.\n"
+            f"{others}"
             f"  Everybody's password is {PASSWORD}. Cards: 4242 4242 4242 4242 pays; the payment page lists others.\n"
             f"  Stop with Ctrl-C; `make run` goes on where you were.\n"
         )
