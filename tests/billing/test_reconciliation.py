@@ -350,9 +350,7 @@ async def test_a_payment_that_stripe_does_not_know_is_named(till: Till) -> None:
     ada = await till.person()
     await till.pay(ada)
     async with till.units.open() as work:
-        paid = (
-            await work.session.execute(select(Payment.gateway_id, Payment.settlement, Payment.fee))
-        ).one()
+        paid = (await work.session.execute(select(Payment.gateway_id, Payment.settlement, Payment.fee))).one()
         await work.session.execute(
             update(Payment).values(gateway_id="pi_elsewhere", settlement=None, fee=None)
         )

@@ -1,14 +1,17 @@
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from api.sandbox import Fault, Terms
 from coop.billing import reconciliation, sponsoring, subscriptions
 from coop.billing.intents import AlreadyMonthly
+from coop.billing.offline import transfers
 from coop.billing.payments import Payment
 from coop.billing.subscriptions import Subscription
 from coop.identity.accounts import Account
 from coop.ledger import POOL
+from coop.money import Money
 from coop.sponsorship import institutions
 from coop.sponsorship.institutions import BadName, NoSuchInstitution
 from tests.till import Till, hidden
@@ -118,6 +121,20 @@ async def test_an_organisation_is_named_by_its_own_choice_once_it_gave_and_was_s
     with pytest.raises(NoSuchInstitution):
         async with till.units.open() as work:
             await institutions.confirm(work, grace.id, actor=None, reason="Seen in the register")
+
+
+async def test_an_organisation_finds_the_way_to_a_bank_transfer(till: Till) -> None:
+    grace = await till.person("grace")
+    async with till.visitor(grace) as page:
+        assert "/sponsor/transfer" not in (await page.get("/sponsor/organisation")).text
+        msgspec.structs.force_setattr(till.units.settings, "bank_account", "DE02 1203 0000 0000 2020 51")
+        assert 'href="/sponsor/transfer"' in (await page.get("/sponsor/organisation")).text
+        assert (await page.post("/sponsor/transfer", data={"amount": "500"})).status_code == 303
+
+    async with till.units.read() as work:
+        transfer = await transfers.current(work, grace.id, "sponsor")
+    assert transfer is not None
+    assert transfer.amount == Money(50_000)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\u202eb", "a\x00b"])
