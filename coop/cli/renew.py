@@ -1,6 +1,7 @@
 """`coop renew`: do all that is due of years that end, now, and show how far it is."""
 
 import contextlib
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ def renew(data: Path | None) -> None:
 
     async def go() -> None:
         async with opened(settings) as units:
+            # What is loaded by now stays to the end: to look for garbage in it, batch by batch, took a quarter of the time.
+            gc.freeze()
             for stage in renewal_run.stages(units):
                 due = await stage.due()
                 with _shown(stage.name, due) as tell:
