@@ -20,7 +20,7 @@ import coop.billing.cards
 import coop.billing.disputes
 import coop.billing.household_dues
 import coop.billing.importing.held
-import coop.billing.instalments
+import coop.billing.instalment_plans
 import coop.billing.intents
 import coop.billing.offline.transactions
 import coop.billing.offline.transfers

@@ -21,7 +21,7 @@ from api.security import local_path
 from coop import policies
 from coop.billing import checkout, intents
 from coop.billing.gateway import Gateway, GatewayAway, NotVisible
-from coop.billing.instalments import InstalmentsNeedEmail, InstalmentsUnpaid
+from coop.billing.instalment_plans import InstalmentsNeedEmail, InstalmentsUnpaid
 from coop.billing.intents import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.offline import transfers
 from coop.billing.operations import InFlight

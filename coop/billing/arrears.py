@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from sqlalchemy import or_, select
 
-from coop.billing import instalments, payments, subscriptions
+from coop.billing import instalment_plans, instalments, payments, subscriptions
 from coop.billing.gateway import Gateway
-from coop.billing.instalments import InstalmentPlan
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.subscriptions import Subscription
 from coop.unit_of_work import Units
 
@@ -41,11 +41,11 @@ async def settle_due(units: Units, gateway: Gateway) -> int:
                     continue
             payment = await gateway.fetch_payment(invoice.payment)
             async with units.open() as work:
-                await instalments.apply(work, await instalments.hold(work, plan_id), invoice, payment)
+                await instalments.apply(work, await instalment_plans.hold(work, plan_id), invoice, payment)
         async with units.open() as work:
             await subscriptions.apply(work, state)
             if state.status in GIVEN_UP:
                 await instalments.default(work, plan_id)
             else:
-                await instalments.ask_again(work, plan_id, work.now + ASKED_AGAIN)
+                await instalment_plans.ask_again(work, plan_id, work.now + ASKED_AGAIN)
     return len(due)

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from coop import ledger
-from coop.billing import instalments, subscriptions
-from coop.billing.instalments import InstalmentPlan
+from coop.billing import instalment_plans, subscriptions
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, POOL, RESERVE, VAT_PAYABLE
 from coop.membership import terms, vat
 from coop.membership.terms import Term
@@ -35,7 +35,7 @@ async def running(work: UnitOfWork, account_id: UUID) -> InstalmentPlan | None:
 async def last_instant(work: UnitOfWork, plan: InstalmentPlan) -> datetime:
     """Return when the year would end if its instalments were stopped now: with the months they have paid for."""
     term = await work.session.get_one(Term, plan.term_id)
-    paid = instalments.months_paid(plan)
+    paid = instalment_plans.months_paid(plan)
     ends = settlement.month_end(term, paid, work) if paid else term.begins
     # A renewal in grace begins in the past, before its first charge.
     return min(max(ends, work.now), term.ends)
@@ -47,15 +47,15 @@ async def stop(work: UnitOfWork, account_id: UUID) -> tuple[str, datetime] | Non
     if found is None:
         return None
     await places.lock(work)
-    plan = await instalments.hold(work, found.id)
+    plan = await instalment_plans.hold(work, found.id)
     if plan.state != "running":
         return None
     ends = await last_instant(work, plan)
-    await instalments.end(work, plan)
+    await instalment_plans.end(work, plan)
     await subscriptions.end(work, plan.subscription)
     term = await terms.end_early(work, plan.term_id, at=ends)
     months = months_by(work, term, ends)
-    left = term.net - settlement.recognised(term.net, months) + instalments.vat_to_come(term, plan)
+    left = term.net - settlement.recognised(term.net, months) + instalment_plans.vat_to_come(term, plan)
     # The instalments that came are of the months that stay; of the pool's part, the months that are given back bear no tax.
     untaxed = [
         part.of(part.dues - settlement.recognised(part.dues, months))

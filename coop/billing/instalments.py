@@ -4,21 +4,18 @@ The processor keeps a subscription that ends by itself after the last charge. Wh
 Instalments due; what never comes falls on the reserve, and the year runs on, as after a lost dispute.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, select, update
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import update
 
 from coop import ledger
-from coop.billing import letters, payments, receipt_letters, refunds, subscriptions
+from coop.billing import instalment_plans, letters, payments, receipt_letters, refunds, subscriptions
 from coop.billing.gateway import InvoiceState, NotVisible, PaymentState
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.payments import Payment
 from coop.billing.receipt_letters import Said
-from coop.clock import month_anniversary
-from coop.database import Base, changed
-from coop.errors import Invalid, NotAllowed, Refused
-from coop.identity.accounts import Account
+from coop.database import changed
 from coop.ledger import (
     DEFERRED_DUES,
     INSTALMENTS_DUE,
@@ -32,107 +29,11 @@ from coop.ledger import (
 )
 from coop.membership import terms, vat
 from coop.membership.terms import Term
-from coop.money import Money, in_proportion
+from coop.money import Money
 from coop.policies import Dues, Version
 from coop.sponsorship import limits, places, queue
 from coop.sponsorship.limits import AlreadyMember
 from coop.unit_of_work import UnitOfWork, new_id
-
-MONTHS = 12
-PATIENCE = timedelta(hours=2)
-"""How long after its day a charge is waited for before the processor is asked; it bills within the hour."""
-
-
-class NoInstalments(Invalid):
-    """This amount cannot be paid by instalments. Pay it at once, or choose a larger one."""
-
-    code = "no_instalments"
-
-
-class InstalmentsNeedEmail(NotAllowed):
-    """Instalments need an e-mail address that you have confirmed, since we tell you if a charge fails."""
-
-    code = "instalments_need_email"
-
-
-class InstalmentsUnpaid(Refused):
-    """Instalments of an earlier year were not paid, or still run. Pay this year at once, or ask for a place."""
-
-    code = "instalments_unpaid"
-
-
-class InstalmentPlan(Base):
-    """The instalments of one term, and how many of them have been paid."""
-
-    __tablename__ = "instalment_plans"
-    __table_args__ = (
-        CheckConstraint("count IN (2, 3, 4, 6, 12)", name="count"),
-        CheckConstraint("each > 0 AND due > 0 AND due <= count * each", name="amounts"),
-        CheckConstraint("paid BETWEEN 0 AND count AND (state <> 'paid' OR paid = count)", name="paid"),
-        CheckConstraint("state IN ('running', 'paid', 'defaulted', 'ended')", name="state"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
-    term_id: Mapped[UUID] = mapped_column(ForeignKey("terms.id"), unique=True)
-    subscription: Mapped[str] = mapped_column(String(255), unique=True)
-    """The processor's."""
-    policy_version: Mapped[UUID] = mapped_column(ForeignKey("policy_versions.id"))
-    count: Mapped[int]
-    each: Mapped[Money]
-    due: Mapped[Money]
-    """What of the dues all instalments together pay; the pool pays what is missing to the price."""
-    begun_at: Mapped[datetime]
-    next_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When to ask the processor about the next charge unless it is heard of before."""
-    paid: Mapped[int] = mapped_column(default=0)
-    state: Mapped[str] = mapped_column(String(10), default="running")
-    """`ended` by its member, who gave the year back or stopped."""
-
-    @property
-    def covered(self) -> Money:
-        """What of the dues has been charged."""
-        return part(self.due, self.count, self.paid)
-
-    @property
-    def outstanding(self) -> Money:
-        """What of the dues is still to be charged."""
-        return self.due - self.covered
-
-
-def part(due: Money, count: int, paid: int) -> Money:
-    """Return what of `due` so many of `count` instalments pay: all of them pay it to the cent."""
-    return Money(due.minor * paid // count)
-
-
-def vat_of_instalments(term: Term, plan: InstalmentPlan) -> Money:
-    """Return the VAT in what all instalments together pay; that of the pool's part has arisen with the year."""
-    return term.vat - in_proportion(term.vat, (term.price - plan.due).minor, term.price.minor)
-
-
-def vat_to_come(term: Term, plan: InstalmentPlan) -> Money:
-    """Return the VAT in the instalments that have not come: it is not due before they do."""
-    whole = vat_of_instalments(term, plan)
-    return whole - part(whole, plan.count, plan.paid)
-
-
-def months_paid(plan: InstalmentPlan) -> int:
-    """Return how many months of the year the charges so far pay for."""
-    return MONTHS * plan.paid // plan.count
-
-
-async def may_begin(work: UnitOfWork, account: Account) -> None:
-    """Refuse instalments to whoever could not be told of a failed charge, or owes some."""
-    if account.email is None or account.email_verified_at is None:
-        raise InstalmentsNeedEmail(field="renewal")
-    last = await work.session.scalar(
-        select(InstalmentPlan.state)
-        .where(InstalmentPlan.account_id == account.id)
-        .order_by(InstalmentPlan.begun_at.desc())
-        .limit(1)
-    )
-    if last in {"running", "defaulted"}:
-        raise InstalmentsUnpaid(field="renewal")
 
 
 async def begin(
@@ -156,7 +57,7 @@ async def begin(
         state,
         account_id=account_id,
         purpose="instalment",
-        price=part(due, count, 1),
+        price=instalment_plans.part(due, count, 1),
         policy_version=dues.id,
         subscription=subscription,
     )
@@ -197,7 +98,9 @@ async def begin(
     )
     work.session.add(plan)
     await work.session.flush()
-    added = vat.Part(term.id, None, term.vat_rate, price - due, term.vat - vat_of_instalments(term, plan))
+    added = vat.Part(
+        term.id, None, term.vat_rate, price - due, term.vat - instalment_plans.vat_of_instalments(term, plan)
+    )
     await vat.arise(work, [added], key=f"{term.id}:pool", policy_version=dues.id, person=account_id)
     await _charged(work, plan, payment)
     until = receipt_letters.runs_until(places.last_day(work, term))
@@ -206,54 +109,6 @@ async def begin(
     if payment.surplus:
         await queue.give(work)
     return True
-
-
-async def of_subscription(work: UnitOfWork, subscription: str) -> InstalmentPlan | None:
-    """Return the plan that a subscription of the processor charges for."""
-    found: InstalmentPlan | None = await work.session.scalar(
-        select(InstalmentPlan)
-        .where(InstalmentPlan.subscription == subscription)
-        .execution_options(populate_existing=True)
-    )
-    return found
-
-
-async def of_term(work: UnitOfWork, term_id: UUID) -> InstalmentPlan | None:
-    """Return the plan by which a year is paid, if it is paid so."""
-    found: InstalmentPlan | None = await work.session.scalar(
-        select(InstalmentPlan)
-        .where(InstalmentPlan.term_id == term_id)
-        .execution_options(populate_existing=True)
-    )
-    return found
-
-
-async def of_account(work: UnitOfWork, account_id: UUID) -> list[InstalmentPlan]:
-    """Return every plan of an account, the newest first."""
-    found = await work.session.scalars(
-        select(InstalmentPlan)
-        .where(InstalmentPlan.account_id == account_id)
-        .order_by(InstalmentPlan.begun_at.desc())
-    )
-    return list(found)
-
-
-async def hold(work: UnitOfWork, plan_id: UUID) -> InstalmentPlan:
-    """Return a plan as it is now, and keep it so until this unit ends: charges are counted one after another."""
-    await work.session.execute(
-        update(InstalmentPlan).where(InstalmentPlan.id == plan_id).values(paid=InstalmentPlan.paid)
-    )
-    return await work.session.get_one(InstalmentPlan, plan_id, populate_existing=True)
-
-
-async def paid_by(work: UnitOfWork, plan: InstalmentPlan) -> list[Payment]:
-    """Return the payments of a plan, the first one first."""
-    found = await work.session.scalars(
-        select(Payment)
-        .where(Payment.subscription == plan.subscription, Payment.purpose == "instalment")
-        .order_by(Payment.received_at, Payment.id)
-    )
-    return list(found)
 
 
 async def apply(
@@ -266,14 +121,15 @@ async def apply(
         raise NotVisible
     if plan.count * plan.each != plan.due:
         await places.lock(work)
-    plan = await hold(work, plan.id)
+    plan = await instalment_plans.hold(work, plan.id)
     nth = min(plan.paid + 1, plan.count)
     payment = await payments.record(
         work,
         state,
         account_id=plan.account_id,
         purpose="instalment",
-        price=part(plan.due, plan.count, nth) - part(plan.due, plan.count, nth - 1),
+        price=instalment_plans.part(plan.due, plan.count, nth)
+        - instalment_plans.part(plan.due, plan.count, nth - 1),
         policy_version=plan.policy_version,
         subscription=plan.subscription,
     )
@@ -290,7 +146,7 @@ async def apply(
 
 async def default(work: UnitOfWork, plan_id: UUID) -> bool:
     """Let the reserve bear what will not come any more; the year runs on. False if there is nothing to bear."""
-    plan = await hold(work, plan_id)
+    plan = await instalment_plans.hold(work, plan_id)
     if not await changed(
         work.session,
         update(InstalmentPlan)
@@ -299,7 +155,7 @@ async def default(work: UnitOfWork, plan_id: UUID) -> bool:
     ):
         return False
     term = await work.session.get_one(Term, plan.term_id)
-    untaxed = vat_to_come(term, plan)
+    untaxed = instalment_plans.vat_to_come(term, plan)
     await ledger.post(
         work,
         source="instalments",
@@ -322,29 +178,6 @@ async def default(work: UnitOfWork, plan_id: UUID) -> bool:
         day=term.ends - timedelta(seconds=1),
     )
     return True
-
-
-async def ask_again(work: UnitOfWork, plan_id: UUID, at: datetime) -> None:
-    """Ask the processor about a charge that it still tries to collect no sooner than `at`."""
-    await work.session.execute(
-        update(InstalmentPlan)
-        .where(
-            InstalmentPlan.id == plan_id,
-            InstalmentPlan.state == "running",
-            InstalmentPlan.next_at <= work.now,
-        )
-        .values(next_at=at)
-    )
-
-
-async def end(work: UnitOfWork, plan: InstalmentPlan) -> bool:
-    """End a plan by its member's word; the caller posts what becomes of the dues and stops the processor."""
-    return await changed(
-        work.session,
-        update(InstalmentPlan)
-        .where(InstalmentPlan.id == plan.id, InstalmentPlan.state != "ended")
-        .values(state="ended", next_at=None),
-    )
 
 
 async def _funding(
@@ -381,7 +214,7 @@ async def _charged(work: UnitOfWork, plan: InstalmentPlan, payment: Payment) -> 
         .values(
             paid=nth,
             state="paid" if nth == plan.count else plan.state,
-            next_at=_expected(plan, nth),
+            next_at=instalment_plans.expected(plan, nth),
         ),
     ):
         return False
@@ -410,8 +243,8 @@ async def _tax(
 ) -> None:
     """Book the VAT in the `nth` instalment: it arises as each of them comes."""
     term = await work.session.get_one(Term, plan.term_id)
-    whole = vat_of_instalments(term, plan)
-    tax = part(whole, plan.count, nth) - part(whole, plan.count, nth - 1)
+    whole = instalment_plans.vat_of_instalments(term, plan)
+    tax = instalment_plans.part(whole, plan.count, nth) - instalment_plans.part(whole, plan.count, nth - 1)
     paid = vat.Part(term.id, payment.id, term.vat_rate, payment.own_part, tax)
     await vat.arise(
         work,
@@ -421,15 +254,6 @@ async def _tax(
         person=plan.account_id,
         out_of=out_of,
     )
-
-
-def _expected(plan: InstalmentPlan, nth: int) -> datetime | None:
-    """Return when to ask about the charge after the `nth`; the processor bills by the calendar of UTC."""
-    if nth >= plan.count or plan.state != "running":
-        return None
-    begun = plan.begun_at.astimezone(UTC)
-    day = month_anniversary(begun.date(), MONTHS // plan.count * nth)
-    return datetime.combine(day, begun.timetz()) + PATIENCE
 
 
 async def _return(work: UnitOfWork, payment: Payment, *, reason: str) -> None:

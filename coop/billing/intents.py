@@ -13,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
-from coop.billing import cards, household_dues, instalments, subscriptions
+from coop.billing import cards, household_dues, instalment_plans, subscriptions
 from coop.billing.gateway import Order
-from coop.billing.instalments import NoInstalments
+from coop.billing.instalment_plans import NoInstalments
 from coop.billing.offline import transfers
 from coop.database import Base
 from coop.errors import Invalid, NotAllowed, Refused
@@ -146,7 +146,7 @@ async def intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     place: Place | None = None
     amount = wish.amount
     if wish.instalments:
-        await instalments.may_begin(work, account)
+        await instalment_plans.may_begin(work, account)
         amount = _rounded(wish, dues.document)
         wish = msgspec.structs.replace(wish, amount=amount)
     if wish.purpose == "dues":

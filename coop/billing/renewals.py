@@ -1,7 +1,7 @@
 """Renewals: the invoices of automatic renewals, what a card that failed means, and changing one's mind."""
 
 from coop import policies
-from coop.billing import booking, instalments, letters, sponsoring
+from coop.billing import booking, instalment_plans, instalments, letters, sponsoring
 from coop.billing.gateway import InvoiceState, NotVisible, PaymentState
 from coop.billing.subscriptions import Subscription
 from coop.membership import renewal_links, terms
@@ -14,7 +14,7 @@ async def apply(work: UnitOfWork, invoice: InvoiceState, payment: PaymentState |
     """Begin the next year for a renewal's invoice that was paid; write when its card failed."""
     if invoice.reason != "subscription_cycle" or invoice.subscription is None:
         return False
-    plan = await instalments.of_subscription(work, invoice.subscription)
+    plan = await instalment_plans.of_subscription(work, invoice.subscription)
     if plan is not None:
         return await instalments.apply(work, plan, invoice, payment)
     subscription = await work.session.get(Subscription, invoice.subscription)

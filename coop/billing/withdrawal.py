@@ -15,14 +15,14 @@ from coop.billing import (
     gaps,
     household_dues,
     instalment_endings,
-    instalments,
+    instalment_plans,
     letters,
     operations,
     refunds,
     subscriptions,
 )
 from coop.billing.gateway import Gateway, GatewayAway
-from coop.billing.instalments import InstalmentPlan
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.payments import Payment
 from coop.errors import Refused
 from coop.ledger import DEFERRED_DUES, INSTALMENTS_DUE, MEMBER_CREDIT, POOL, RESERVE, VAT_PAYABLE, Posting
@@ -204,13 +204,13 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
     funding = await _funding(work, term)
     if funding.plan is not None:
         # A charge may come in at this very moment; what it paid goes back as well.
-        await instalments.hold(work, funding.plan.id)
+        await instalment_plans.hold(work, funding.plan.id)
         funding = await _funding(work, term)
     # A renewal in grace begins in the past: the months that have gone by are earned, and the reserve bears them.
     earned = settlement.recognised(term.net, instalment_endings.months_by(work, term, work.now))
     untaxed = await vat.of_term(work, term.id)
     # Taxes that have not arisen, since their instalments did not come, stand in the dues as well until a default.
-    to_come = ZERO if funding.plan is None else instalments.vat_to_come(term, funding.plan)
+    to_come = ZERO if funding.plan is None else instalment_plans.vat_to_come(term, funding.plan)
     defaulted = funding.plan is not None and funding.plan.state == "defaulted"
     postings = [
         ledger.debit(DEFERRED_DUES, term.net - earned + (ZERO if defaulted else to_come)),
@@ -238,7 +238,7 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
         borne_by = RESERVE if defaulted else INSTALMENTS_DUE
         borne = funding.plan.outstanding - (to_come if defaulted else ZERO)
         postings.append(ledger.credit(borne_by, borne))
-        await instalments.end(work, funding.plan)
+        await instalment_plans.end(work, funding.plan)
     # Of a household it is the payer's entry: the credit is theirs, and what they paid is not for the others to read.
     payer_id = funding.parts[0].payment.account_id if funding.parts else account_id
     entry = await ledger.post(
@@ -282,9 +282,9 @@ async def _funding(work: UnitOfWork, term: Term) -> Funding:
         # Its other years may have been given back before; a dispute is about the whole payment.
         since = None if payment.disputed else payment.received_at
         return Funding(since, (Part(payment, year.amount, year.own_part),))
-    plan = await instalments.of_term(work, term.id)
+    plan = await instalment_plans.of_term(work, term.id)
     if plan is not None:
-        paid = await instalments.paid_by(work, plan)
+        paid = await instalment_plans.paid_by(work, plan)
         touched = any(payment.refunded or payment.disputed for payment in paid)
         return Funding(None if touched else plan.begun_at, tuple(whole(payment) for payment in paid), plan)
     place = await work.session.scalar(select(Place).where(Place.term_id == term.id))

@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from api.sandbox import Fault
 from coop import policies
-from coop.billing import instalments, reconciliation, renewals, subscriptions, withdrawal
+from coop.billing import instalment_plans, instalments, reconciliation, renewals, subscriptions, withdrawal
 from coop.billing.gateway import InvoiceState
-from coop.billing.instalments import (
+from coop.billing.instalment_plans import (
     InstalmentPlan,
     InstalmentsNeedEmail,
     InstalmentsUnpaid,
@@ -230,7 +230,7 @@ async def test_a_default_falls_on_the_reserve_and_the_year_runs_on(till: Till) -
     assert await letters(till, "Your instalments have ended") == 1
     with pytest.raises(InstalmentsUnpaid):
         async with till.units.open() as work:
-            await instalments.may_begin(work, ada)
+            await instalment_plans.may_begin(work, ada)
 
 
 async def test_money_that_comes_after_a_default_is_the_reserves(till: Till) -> None:

@@ -10,7 +10,15 @@ from sqlalchemy.exc import IntegrityError
 
 from api.sandbox.objects import disputes as at_stripe
 from coop import ledger, policies
-from coop.billing import disputes, instalments, receipts, reconciliation, refunds, withdrawal
+from coop.billing import (
+    disputes,
+    instalment_plans,
+    instalments,
+    receipts,
+    reconciliation,
+    refunds,
+    withdrawal,
+)
 from coop.billing.checks import vat as vat_checks
 from coop.billing.disputes import Dispute
 from coop.billing.offline import matching
@@ -244,7 +252,7 @@ async def test_a_withdrawal_or_default_of_instalments_leaves_no_vat_that_never_c
     ada = await till.person()
     await till.pay(ada, instalments=True)
     async with till.units.read() as work:
-        (plan,) = await instalments.of_account(work, ada.id)
+        (plan,) = await instalment_plans.of_account(work, ada.id)
     if defaulted:
         async with till.units.open() as work:
             await instalments.default(work, plan.id)

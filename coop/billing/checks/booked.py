@@ -23,7 +23,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from coop.billing.disputes import Dispute
 from coop.billing.household_dues import HouseholdYear
-from coop.billing.instalments import InstalmentPlan
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.payments import ARRIVES_AT, Payment
 from coop.billing.refunds import Refund
 from coop.ledger import (

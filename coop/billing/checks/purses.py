@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, String, cast, exists, func, literal, select, type_coerce
 
 from coop.billing.checks.booked import minor, spelled
-from coop.billing.instalments import InstalmentPlan
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
 from coop.ledger import (

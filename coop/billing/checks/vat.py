@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Select, case, exists, func, or_, select, type
 
 from coop.billing.checks.booked import minor
 from coop.billing.importing.held import ImportedMembership
-from coop.billing.instalments import InstalmentPlan
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.ledger import VAT_PAYABLE, EntryPosting, JournalEntry
 from coop.ledger.chart import VAT
 from coop.ledger.checks.report import MOST_FINDINGS, Check, Finding, check, named, plain

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, String, exists, func, literal, select, type_coerce
 
-from coop.billing import instalment_endings, instalments
+from coop.billing import instalment_endings, instalment_plans
 from coop.billing.checks.booked import minor, spelled, year_rules
 from coop.billing.checks.entries import breaches
 from coop.billing.household_dues import HouseholdYear
 from coop.billing.importing.held import ImportedMembership
-from coop.billing.instalments import InstalmentPlan
+from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.payments import Payment
 from coop.ledger import DEFERRED_DUES, EntryPosting, JournalEntry, chart
 from coop.ledger.checks.report import MOST_FINDINGS, Check, Finding, check, named, plain
@@ -60,7 +60,7 @@ class _Year:
         if term.ended_early_at is not None:
             return recognised(term.net, instalment_endings.months_by(work, term, term.ended_early_at))
         running = plan is not None and plan.state == "running"
-        return term.net + (instalments.vat_to_come(term, plan) if running and plan is not None else ZERO)
+        return term.net + (instalment_plans.vat_to_come(term, plan) if running and plan is not None else ZERO)
 
 
 async def terms_funded(work: UnitOfWork) -> Check:
