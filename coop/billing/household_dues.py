@@ -179,9 +179,28 @@ async def of_term(work: UnitOfWork, term_id: UUID) -> tuple[HouseholdYear, Payme
             select(HouseholdYear, Payment)
             .join(Payment, Payment.id == HouseholdYear.payment_id)
             .where(HouseholdYear.term_id == term_id)
+            .execution_options(populate_existing=True)
         )
     ).first()
     return None if row is None else (row[0], row[1])
+
+
+async def given_back(work: UnitOfWork, year: HouseholdYear, payment: Payment) -> Money:
+    """Return what of a running year was given back while it stayed: its part of what a treasurer gave back of the payment."""
+    rows = await work.session.execute(
+        select(HouseholdYear.id, HouseholdYear.amount, Term.id.is_(None) | Term.ended_early_at.is_not(None))
+        .outerjoin(Term, Term.id == HouseholdYear.term_id)
+        .where(HouseholdYear.payment_id == payment.id, HouseholdYear.id != year.id)
+    )
+    left, staying = payment.refunded, [year.id]
+    for other_id, amount, gone in rows:
+        if gone:
+            # It took its part of it along.
+            left -= amount
+        else:
+            staying.append(other_id)
+    nth = sorted(staying).index(year.id)
+    return Money(left.minor * (nth + 1) // len(staying) - left.minor * nth // len(staying))
 
 
 async def paid_for(work: UnitOfWork, payer_id: UUID) -> list[tuple[HouseholdYear, Term, str]]:

@@ -33,7 +33,8 @@ async def returnable(work: UnitOfWork, payer_id: UUID) -> list[Returnable]:
         dues = await places.dues_of(work, term.policy_version)
         until = payment.received_at + timedelta(days=dues.document.withdrawal_days)
         if until > work.now:
-            found.append(Returnable(year.id, year.account_id, handle, year.amount, until))
+            comes_back = year.amount - await household_dues.given_back(work, year, payment)
+            found.append(Returnable(year.id, year.account_id, handle, comes_back, until))
     return found
 
 

@@ -281,7 +281,8 @@ async def _funding(work: UnitOfWork, term: Term) -> Funding:
         year, payment = shared
         # Its other years may have been given back before; a dispute is about the whole payment.
         since = None if payment.disputed else payment.received_at
-        return Funding(since, (Part(payment, year.amount, year.own_part),))
+        earlier = await household_dues.given_back(work, year, payment)
+        return Funding(since, (Part(payment, year.amount, year.own_part, earlier),))
     plan = await instalment_plans.of_term(work, term.id)
     if plan is not None:
         paid = await instalment_plans.paid_by(work, plan)

@@ -5,9 +5,10 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from coop import ledger
-from coop.billing import checkout, household_endings, intents, reconciliation, withdrawal
+from coop.billing import checkout, household_endings, intents, reconciliation, refunds, withdrawal
 from coop.billing.household_dues import HouseholdYear, NobodyToPayFor
 from coop.billing.intents import Checkout
 from coop.billing.payments import Payment
@@ -217,6 +218,34 @@ async def test_the_payer_gives_one_back_and_then_all(till: Till) -> None:
     assert books.keys() == {"Stripe", "Fees"}
     with pytest.raises(TooLateToWithdraw):
         await withdraw(till, ada)
+
+
+@pytest.mark.parametrize("cents", [1000, 1001, 2000])
+async def test_what_a_treasurer_gave_back_of_it_goes_back_once(till: Till, cents: int) -> None:
+    ada, bob, eve = await three(till)
+    await till.pay(ada, 3000, purpose="household")
+    async with till.units.open() as work:
+        payment = (await work.session.scalars(select(Payment))).one()
+        refund = await refunds.give_back(work, payment, Money(cents), reason="goodwill")
+    await refunds.send(till.units, till.gateway, refund.id)
+
+    async with till.units.read() as work:
+        earlier = sum(
+            3000 - one.amount.minor
+            for one in await household_endings.returnable(work, ada.id)
+            if one.account_id == eve.id
+        )
+    assert earlier - cents // 3 in {0, 1}
+    await withdraw(till, ada, eve)
+    async with till.units.read() as work:
+        left = [one.amount.minor for one in await household_endings.returnable(work, ada.id)]
+    await withdraw(till, ada)
+
+    assert sum(left) == 6000 - cents + earlier
+    assert [await till.state(one) for one in (ada, bob, eve)] == ["none", "none", "none"]
+    assert await till.count(Payment, Payment.refunded == Money(9000)) == 1
+    books = await till.books()
+    assert (books["Stripe"], books.keys()) == (-books["Fees"], {"Stripe", "Fees"})
 
 
 async def test_who_is_paid_up_is_not_paid_for_again(till: Till) -> None:
