@@ -160,7 +160,6 @@ def drawn_up(line: Line, paid_for: Paid) -> Case | None:
         ),
         (Term, year),
         (Payment, paid),
-        *_told(line, seen, year, paid),
     ]
     if seen.reference is None:
         rows.append((PersonReference, {"reference": reference, "account_id": account_id}))
@@ -192,6 +191,7 @@ def drawn_up(line: Line, paid_for: Paid) -> Case | None:
     if tax is not None:
         _book(rows, tax[:2])
         rows += [(VatLine, each) for each in tax[2]]
+    rows += _told(line, seen, year, paid, taxes=() if tax is None else vat.divided(taxed))
     if payment.settlement is not None:
         paid["settlement"], paid["fee"] = payment.settlement.id, payment.settlement.fee
         _book(
@@ -208,7 +208,9 @@ def drawn_up(line: Line, paid_for: Paid) -> Case | None:
     return Case(seen.checkout, {"state": "paid", "gateway_id": checkout.id, "ended_at": line.now}, rows)
 
 
-def _told(line: Line, seen: Seen, year: Row, paid: Row) -> list[tuple[type[Base], Row]]:
+def _told(
+    line: Line, seen: Seen, year: Row, paid: Row, *, taxes: Sequence[vat.Part]
+) -> list[tuple[type[Base], Row]]:
     """Return what the other rooms and the payer hear of it."""
     settings, account_id = line.settings, year["account_id"]
     began = TermBegan(account_id=account_id, term_id=year["id"])
@@ -225,6 +227,7 @@ def _told(line: Line, seen: Seen, year: Row, paid: Row) -> list[tuple[type[Base]
             seen.locale,
             receipt_letters.A_YEAR,
             more=receipt_letters.runs_until(last_day),
+            taxes=taxes,
         )
         messages.append(outbox.row(keyed(letter), due_at=line.wall, dedupe_key=key))
     return [(OutboxMessage, each) for each in messages]

@@ -34,7 +34,9 @@ async def take_back(work: UnitOfWork, account_id: UUID, gift_id: UUID) -> Gift:
     gift = await work.session.get(Gift, gift_id, populate_existing=True)
     if gift is None or gift.account_id != account_id or gift.payment_id is None:
         raise NoSuchGift
-    if not await _end(work, gift, "taken_back", MEMBER_CREDIT, "A gift that its giver took back"):
+    # The refund takes it out of their credit again, so the entry is theirs.
+    giver = await ledger.references.of(work, account_id)
+    if not await _end(work, gift, "taken_back", MEMBER_CREDIT, "A gift that its giver took back", giver):
         raise GiftTaken
     return gift
 
@@ -64,7 +66,9 @@ async def _move(work: UnitOfWork, payment_id: UUID, before: str, after: str) -> 
     )
 
 
-async def _end(work: UnitOfWork, gift: Gift, state: str, to: LedgerAccount, what: str) -> bool:
+async def _end(
+    work: UnitOfWork, gift: Gift, state: str, to: LedgerAccount, what: str, person: UUID | None = None
+) -> bool:
     if not await changed(
         work.session,
         update(Gift).where(Gift.id == gift.id, Gift.state.in_(("waiting", "frozen"))).values(state=state),
@@ -77,5 +81,6 @@ async def _end(work: UnitOfWork, gift: Gift, state: str, to: LedgerAccount, what
         description=what,
         postings=[ledger.debit(GIFTS_OUTSTANDING, gift.amount), ledger.credit(to, gift.amount)],
         policy_version=gift.policy_version,
+        person=person,
     )
     return True

@@ -113,8 +113,9 @@ async def test_the_database_refuses_overlapping_terms(units: Units, ordinal: int
     async with units.open() as work:
         term = await grant(work, await newcomer(work))
     copy = (
-        "INSERT INTO terms SELECT :id, account_id, :ordinal, first_day, year, begins, ends, grace_until, price, "
-        "policy_version, NULL FROM terms"
+        "INSERT INTO terms (id, account_id, ordinal, first_day, year, begins, ends, grace_until, price, policy_version, "
+        "vat_rate) SELECT :id, account_id, :ordinal, first_day, year, begins, ends, grace_until, price, policy_version, "
+        "vat_rate FROM terms"
     )
     assert term.ordinal == 1
     new = uuid4()
