@@ -117,8 +117,8 @@ def refuse(request: AnyRequest, error: errors.CoopError) -> Response[bytes]:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.UNAUTHORIZED or error.code == _INSUFFICIENT:
+        headers["WWW-Authenticate"] = challenge(error.code)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("unmapped_refusal", code=error.code)
     return problem(
@@ -130,6 +130,15 @@ def refuse(request: AnyRequest, error: errors.CoopError) -> Response[bytes]:
         field=error.field,
         headers=headers,
     )
+
+
+_INSUFFICIENT = "insufficient_scope"
+
+
+def challenge(code: str) -> str:
+    """Return how to prove oneself to the API (RFC 6750, section 3); whoever did not try is told of the scheme only."""
+    tried = code in {"invalid_token", _INSUFFICIENT}
+    return f'Bearer realm="coop", error="{code}"' if tried else 'Bearer realm="coop"'
 
 
 def decoding(request: AnyRequest, error: Exception) -> Response[bytes]:

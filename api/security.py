@@ -2,6 +2,7 @@
 
 import re
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -29,6 +30,23 @@ COOKIELESS = (
     "/hooks/",
     "/sandbox/",
 )
+
+# What software that runs in somebody's browser calls by itself, with the methods it may use (OpenID Connect Core, section
+# 5.3.1). Any site's page may read these answers, since no cookie counts here: whoever asks has shown a code or a token.
+CROSS_ORIGIN = {
+    "/.well-known/oauth-authorization-server": "GET",
+    "/.well-known/openid-configuration": "GET",
+    "/oauth/jwks": "GET",
+    "/oauth/revoke": "POST",
+    "/oauth/token": "POST",
+    "/oauth/userinfo": "GET, POST",
+}
+_READABLE = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "WWW-Authenticate, Retry-After",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+_PREFLIGHT_SECONDS = 3600
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -102,8 +120,8 @@ class Security:
         headers = HEADERS | {"Content-Security-Policy": content_security_policy()}
         if settings.secure:
             headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-        # As the server wants them, since every answer gets them: `message` has lists of such pairs.
-        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self.headers = _pairs(headers)
+        self.readable = _pairs(headers | _READABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -111,25 +129,28 @@ class Security:
             await self.app(scope, receive, send)
             return
 
+        request: HTTPScope = scope
+        path, method = request["path"], request["method"]
+        methods = CROSS_ORIGIN.get(path)
+        headers = self.headers if methods is None else self.readable
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = list(message["headers"])
                 present = {name.lower() for name, _ in given}
-                given.extend(pair for pair in self.headers if pair[0] not in present)
+                given.extend(pair for pair in headers if pair[0] not in present)
                 message["headers"] = given
+            elif method == "HEAD" and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
-        request: HTTPScope = scope
-        path = request["path"]
-        if request["method"] == "TRACE":
-            await _plain(
-                send_with_headers,
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "That method is not answered here.",
-            )
+        if method == "HEAD":
+            # Answered as GET is, but for the body (RFC 9110, section 9.3.2); the framework would know GET only.
+            scope = cast("HTTPScope", {**request, "method": "GET"})
+        if method == "OPTIONS" and methods is not None:
+            await _allow(send_with_headers, methods)
         elif (
-            request["method"] not in SAFE_METHODS
+            method not in SAFE_METHODS
             and not path.startswith(COOKIELESS)
             and foreign_origin(scope, self.settings)
         ):
@@ -145,6 +166,25 @@ class Security:
             finally:
                 # The framework remembers the last 1024 forms, with the passwords in them and however large they were.
                 parse_url_encoded_form_data.cache_clear()
+
+
+def _pairs(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return `headers` as the server wants them, since every answer gets them."""
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+async def _allow(send: Send, methods: str) -> None:
+    """Answer a browser that asks beforehand what a page of another site may send."""
+    headers = _pairs(
+        {
+            "Allow": f"{methods}, OPTIONS",
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Allow-Headers": "Authorization, Content-Type",
+            "Access-Control-Max-Age": str(_PREFLIGHT_SECONDS),
+        }
+    )
+    await send({"type": "http.response.start", "status": int(HTTPStatus.NO_CONTENT), "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _plain(send: Send, status: HTTPStatus, code: str, detail: str) -> None:

@@ -1,4 +1,5 @@
 import httpx
+import pytest
 
 
 async def test_health_answers(client: httpx.AsyncClient) -> None:
@@ -27,3 +28,24 @@ async def test_an_unsafe_request_from_another_site_is_refused(client: httpx.Asyn
 
     assert answer.status_code == 403
     assert answer.json()["code"] == "foreign_origin"
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/", "/.well-known/openid-configuration", "/oauth/jwks", "/v1/networks", "/nowhere"]
+)
+async def test_head_is_answered_as_get_is_but_for_the_body(client: httpx.AsyncClient, path: str) -> None:
+    whole, head = await client.get(path), await client.head(path)
+
+    assert head.status_code == whole.status_code
+    assert head.content == b""
+    assert head.headers.keys() == whole.headers.keys()
+    assert head.headers["content-length"] == whole.headers["content-length"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/oauth/token", "/v1/entitlements"])
+async def test_a_trace_is_told_what_is_answered_instead(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.request("TRACE", path, headers={"X-Secret": "echo"})
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"]
+    assert "echo" not in answer.text

@@ -321,3 +321,13 @@ def test_keys_are_listed_and_rotated(mine: str) -> None:
     found = {key["kid"]: (key["algorithm"], key["state"]) for key in json.loads(listed.stdout)}
     assert found[json.loads(rotated.stdout)[0]["kid"]] == ("ES256", "next")
     assert found[json.loads(replaced.stdout)[0]["kid"]] == ("EdDSA", "active")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "meadow.example", "https://[::1", "https://münchen.example", "https://a@meadow.example"]
+)
+def test_a_network_is_registered_at_an_address_only(mine: str, url: str) -> None:
+    refused = coop("network", "add", "own", url, "--callback", "/callback", "--data", mine)
+
+    assert refused.returncode == 1
+    assert refused.stderr == "coop: Write the network's address as an origin, like https://social.example.\n"

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from api.dependencies import AnyRequest
 from api.errors import log, status_of
 from api.oauth.parameters import Unreadable
+from coop.authorization.server import BASIC_CHALLENGE
 from coop.errors import CoopError, NotSignedIn, TooMany, Unavailable
 
 NEVER_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -72,7 +73,7 @@ def _refused(request: AnyRequest, refusal: CoopError) -> Response[bytes]:
         wait = {"Retry-After": str(refusal.retry_after)}
         return error("temporarily_unavailable", refusal.message, status_of(refusal), wait)
     # A client that did not prove itself is told of a way to (RFC 6749, section 5.2).
-    challenge = {"WWW-Authenticate": 'Basic realm="coop"'} if isinstance(refusal, NotSignedIn) else {}
+    challenge = {"WWW-Authenticate": BASIC_CHALLENGE} if isinstance(refusal, NotSignedIn) else {}
     return error(refusal.code, refusal.message, status_of(refusal), challenge)
 
 

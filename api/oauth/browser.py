@@ -1,6 +1,7 @@
 """What the pages of an authorization request share: the way back to the client, and the refusal that leads nowhere."""
 
 from http import HTTPStatus
+from urllib.parse import quote
 
 from litestar import Response
 from litestar.datastructures import Cookie
@@ -25,7 +26,8 @@ async def by_get(request: AnyRequest, path: str) -> Response[bytes]:
         await parameters.of_form(request)
     except Unreadable as error:
         return refusal(request, UnsafeRequest(f"The network that sent you here made a mistake. {error}"))
-    return onward(f"{path}?{(await request.body()).decode('ascii')}")
+    # A form may hold characters that would end a query, or that no header may hold.
+    return onward(f"{path}?{quote(await request.body(), safe='%&=+')}")
 
 
 def visit_of(viewer: Viewer | None) -> Visit | None:

@@ -11,8 +11,6 @@ from coop.authorization import discovery
 from coop.authorization.keys import PublishedKeys
 from coop.settings import Settings
 
-_PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-
 
 @get(
     ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"], include_in_schema=False
@@ -36,7 +34,7 @@ def _metadata(settings: Settings) -> bytes:
 
 
 def _document(content: bytes, *, seconds: int) -> Response[bytes]:
-    headers = _PUBLIC | {"Cache-Control": f"public, max-age={seconds}"}
+    headers = {"Cache-Control": f"public, max-age={seconds}"}
     return Response(content, media_type="application/json", headers=headers)
 
 

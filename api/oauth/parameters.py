@@ -60,8 +60,13 @@ async def received(content_type: str, receive: Receive) -> Parameters:
             return read(body)
 
 
+def is_form(content_type: str) -> bool:
+    """Tell whether a body of this type holds parameters."""
+    return content_type.partition(";")[0].strip().lower() == FORM
+
+
 def _require_form(content_type: str) -> None:
-    if content_type.partition(";")[0].strip().lower() != FORM:
+    if not is_form(content_type):
         raise Unreadable(f"Send the parameters as {FORM}.")
 
 

@@ -41,7 +41,9 @@ async def revoke(scope: Scope, receive: Receive, send: Send) -> None:
 async def _answer(endpoint: Endpoint, scope: HTTPScope, receive: Receive, send: Send) -> None:
     if scope["method"] != HTTPMethod.POST:
         raise MethodNotAllowedException(headers={"Allow": "POST"})
-    # Of two headers of one name the first counts, as everywhere in this service.
+    if sum(name == b"authorization" for name, _ in scope["headers"]) > 1:
+        raise Unreadable("Authenticate in one way only.")
+    # Of two other headers of one name the first counts, as everywhere in this service.
     headers = {
         name: value.decode("latin-1") for name, value in reversed(list(scope["headers"])) if name in _READ
     }

@@ -13,19 +13,29 @@ from coop.unit_of_work import Units
 
 _LONGEST = 4000
 """Characters of an access token; a signed one is longer than an opaque one."""
+_SCHEME = 'Bearer realm="coop"'
+
+
+def _unreadable(request: AnyRequest, fault: Unreadable) -> Response[bytes]:
+    del request
+    return _refuse(HTTPStatus.BAD_REQUEST, "invalid_request", str(fault))
+
+
+handlers = {**answers.handlers, Unreadable: _unreadable}
 
 
 @route(
     "/oauth/userinfo",
     http_method=["GET", "POST"],
-    exception_handlers=answers.handlers,
+    exception_handlers=handlers,
     include_in_schema=False,
 )
 async def userinfo(request: AnyRequest, units: NamedDependency[Units]) -> Response[bytes]:
     """Answer the bearer of an access token; RFC 6750 says how each refusal looks."""
     sent = await _tokens(request)
     if not sent:
-        return _refuse(HTTPStatus.UNAUTHORIZED, None, "")
+        # A request without any token is told of the scheme only (RFC 6750, section 3.1).
+        return answers.json({}, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": _SCHEME})
     if len(sent) > 1:
         raise Unreadable("Send the token in one way, once.")
     if len(sent[0]) > _LONGEST:
@@ -48,10 +58,11 @@ async def _tokens(request: AnyRequest) -> list[str]:
     if "access_token" in parameters.of_query(request).values:
         raise Unreadable("A token does not belong in an address.")
     sent = []
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        sent.append(credentials.strip())
-    if request.method == "POST" and request.headers.get("content-type", "").startswith(parameters.FORM):
+    for header in request.headers.getall("authorization", []):
+        scheme, _, credentials = header.partition(" ")
+        if scheme.lower() == "bearer":
+            sent.append(credentials.strip())
+    if request.method == "POST" and parameters.is_form(request.headers.get("content-type", "")):
         form = await parameters.of_form(request)
         if "access_token" in form.repeated:
             raise Unreadable("A parameter was given twice.")
@@ -64,14 +75,11 @@ def _unknown() -> Response[bytes]:
     return _refuse(HTTPStatus.UNAUTHORIZED, "invalid_token", "The token is unknown, expired or revoked.")
 
 
-def _refuse(status: HTTPStatus, code: str | None, description: str) -> Response[bytes]:
-    # A request without any token is told of the scheme only (RFC 6750, section 3.1).
-    challenge = 'Bearer realm="coop"'
-    if code is not None:
-        challenge += f', error="{code}", error_description="{description}"'
+def _refuse(status: HTTPStatus, code: str, description: str) -> Response[bytes]:
+    challenge = f'{_SCHEME}, error="{code}", error_description="{description}"'
     if code == "insufficient_scope":
         challenge += f', scope="{scopes.OPENID}"'
-    return answers.error(code or "invalid_token", description, status, {"WWW-Authenticate": challenge})
+    return answers.error(code, description, status, {"WWW-Authenticate": challenge})
 
 
 routes = [userinfo]

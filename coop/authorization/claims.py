@@ -96,9 +96,10 @@ def id_token(
     facts: Facts,
     access_token: str,
     *,
+    scope: str,
     first: bool,
 ) -> Claims:
-    """Return what the ID Token says; its nonce only travels in the `first` one, not with refreshed tokens."""
+    """Return what the ID Token beside `access_token` says, within the same `scope`; its nonce only travels in the `first` one."""
     issued = int(wall.timestamp())
     told: Claims = {
         "iss": settings.issuer,
@@ -115,7 +116,7 @@ def id_token(
     }
     if first and family.nonce is not None:
         told["nonce"] = family.nonce
-    granted = scopes.words(family.scope) if client.profile_in_id_token else ()
+    granted = scopes.words(scope) if client.profile_in_id_token else ()
     return told | of_profile(facts.profile, granted, asked(family, "id_token"))
 
 

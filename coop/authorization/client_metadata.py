@@ -1,5 +1,6 @@
 """Client metadata: what software says of itself when it registers, and what it is told back (RFC 7591, section 2)."""
 
+import json
 import unicodedata
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -107,14 +108,15 @@ def describe(told: ClientMetadata, settings: Settings) -> Description:
     if told.initiate_login_uri is not None:
         schemes = ("https", "http") if settings.demo else ("https",)
         _check_page(told.initiate_login_uri, "initiate_login_uri", schemes)
-    for value in (*(told.contacts or ()), told.software_id or "", told.software_version or ""):
+    words = (*(told.contacts or ()), *(told.default_acr_values or ()))
+    for value in (*words, told.software_id or "", told.software_version or ""):
         if any(unicodedata.category(c)[0] == "C" for c in value):
-            raise BadClientMetadata("Write contacts and versions in visible characters.")
+            raise BadClientMetadata("Write contacts, versions and acr values in visible characters.")
     return Description(
-        name=told.client_name or (redirects.host(told.redirect_uris[0]) if told.redirect_uris else "Client"),
+        name=told.client_name or _name(told, settings),
         redirect_uris=told.redirect_uris,
         post_logout_redirect_uris=told.post_logout_redirect_uris,
-        scope=told.scope if told.scope is not None else scopes.DEFAULT,
+        scope=told.scope or scopes.DEFAULT,
         auth_method=told.token_endpoint_auth_method,
         grant_types=list(dict.fromkeys(told.grant_types)),
         native=told.application_type == "native",
@@ -154,10 +156,27 @@ def registered(client: Client) -> dict[str, object]:
 def _members(body: bytes) -> dict[str, object]:
     try:
         members = msgspec.json.decode(body, type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise BadClientMetadata("The metadata are a JSON object.") from error
+        json.loads(body, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise BadClientMetadata("The metadata are a JSON object, with each member once.") from error
     # What is null is not said (RFC 7592, section 2.2).
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse what two readers could understand differently; the decoder would silently take the last."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("A member stands twice in one object.")
+    return members
+
+
+def _name(told: ClientMetadata, settings: Settings) -> str:
+    """Return what a client is called that does not say so: by the host of its first address."""
+    if not told.redirect_uris:
+        return "Client"
+    first = redirects.acceptable(told.redirect_uris[0], settings, native=True)
+    return redirects.host(first)[: clients.LONGEST_NAME]
 
 
 def _convert(members: dict[str, object], kind: type[Told]) -> Told:

@@ -63,7 +63,9 @@ async def next_step(
         network = await networks.get(work, client.network_id)
         if network.state != networks.ACTIVE:
             raise request.denied("access_denied", "The network is suspended.")
-    step = Step.SIGN_IN if visit is None else await _step_of_visitor(work, request, visit, marker)
+    # Judged also while nobody is signed in: whoever sends a bad hint learns it before anybody is asked for a password.
+    hinted = await _hinted(work, request)
+    step = Step.SIGN_IN if visit is None else await _step_of_visitor(work, request, visit, marker, hinted)
     if step is Step.SIGN_IN and visit is None and "create" in request.prompt:
         step = Step.SIGN_UP
     if "none" in request.prompt and step is not Step.DONE:
@@ -72,7 +74,7 @@ async def next_step(
 
 
 async def _step_of_visitor(
-    work: UnitOfWork, request: AuthorizationRequest, visit: Visit, marker: str | None
+    work: UnitOfWork, request: AuthorizationRequest, visit: Visit, marker: str | None, hinted: str | None
 ) -> Step:
     made = _read(work, request, marker)
     fresh = made is not None and made.former != str(visit.session_id)
@@ -85,7 +87,7 @@ async def _step_of_visitor(
             raise request.denied("access_denied", "This network is for members of the cooperative.")
     if not fresh and ("login" in request.prompt or _is_stale(work, request, visit)):
         return Step.SIGN_IN
-    if not await _is_expected(work, request, visit):
+    if not _is_expected(work, request, visit, hinted):
         if fresh:
             raise request.denied("login_required", "Somebody else than the hinted member signed in.")
         return Step.SIGN_IN
@@ -105,12 +107,12 @@ def _is_stale(work: UnitOfWork, request: AuthorizationRequest, visit: Visit) -> 
     return request.max_age == 0 or age > timedelta(seconds=request.max_age)
 
 
-async def _is_expected(work: UnitOfWork, request: AuthorizationRequest, visit: Visit) -> bool:
+def _is_expected(work: UnitOfWork, request: AuthorizationRequest, visit: Visit, hinted: str | None) -> bool:
     """Tell whether this is the person whom the client means, if it means one (OpenID Connect Core, 3.1.2.1 and 5.5.1)."""
     subject = claims.subject(work.settings, request.client, visit.account_id)
     if any(subject not in accepted for accepted in request.claims.accepted("sub")):
         return False
-    return request.id_token_hint is None or await _hinted(work, request) == subject
+    return hinted in {None, subject}
 
 
 async def _should_step_up(
@@ -158,15 +160,17 @@ def _told_acr(accepted: tuple[object, ...], amr: tuple[str, ...]) -> str | None:
     return next((acr for acr in reached if acr in accepted), None)
 
 
-async def _hinted(work: UnitOfWork, request: AuthorizationRequest) -> object:
-    """Return the subject of the ID Token that was sent as a hint."""
+async def _hinted(work: UnitOfWork, request: AuthorizationRequest) -> str | None:
+    """Return the subject of the ID Token that was sent as a hint, if one was."""
+    if request.id_token_hint is None:
+        return None
     try:
-        hinted = await logout.hinted(work, request.id_token_hint or "")
+        hinted = await logout.hinted(work, request.id_token_hint)
     except (logout.BadHint, RecursionError) as error:
         raise request.denied("invalid_request", "id_token_hint is not an ID Token of ours.") from error
     if hinted.get("aud") != request.client.client_id:
         raise request.denied("invalid_request", "id_token_hint is not an ID Token of this client.")
-    return hinted.get("sub")
+    return str(hinted["sub"])
 
 
 def cookie_name(settings: Settings) -> str:

@@ -21,6 +21,7 @@ class BadHint(Invalid):
     """The ID Token that was sent along is not one of ours."""
 
     code = "bad_id_token_hint"
+    title = "That request cannot be followed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,10 @@ def _tell(server: Server, body: dict[str, object]) -> None:
     if server.asked.endpoint == "introspection":
         body["sub"] = claims.subject(settings, server.client, family.account_id)
         body |= claims.of_standing(facts.entitled)
-    elif scopes.OPENID in scopes.words(family.scope):
+    elif scopes.OPENID in scopes.words(scope := str(body["scope"])):
         first = server.asked.form["grant_type"] == "authorization_code"
         access = str(body["access_token"])
-        told = claims.id_token(settings, server.wall, server.client, family, facts, access, first=first)
+        told = claims.id_token(
+            settings, server.wall, server.client, family, facts, access, scope=scope, first=first
+        )
         body["id_token"] = server.sign(told)

@@ -76,11 +76,12 @@ def _parsed(uri: str) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(uri)
-        _ = parts.port
+        port = parts.port
     except ValueError:
         return None
     # urlsplit writes the scheme in small letters; another spelling would never match exactly again.
-    return parts if _SCHEME.fullmatch(parts.scheme) and uri.startswith(parts.scheme) else None
+    usable = _SCHEME.fullmatch(parts.scheme) and uri.startswith(parts.scheme) and port != 0
+    return parts if usable else None
 
 
 def _without_port(uri: str) -> str | None:

@@ -15,6 +15,10 @@ PATH = "/oauth/authorize"
 PROMPTS = ("none", "login", "consent", "select_account", "create")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 LONGEST_NONCE = 1000
+LONGEST_PATH = 8000
+"""Characters of a whole request: pages lead it through sign-in and dues, and could not bring a longer one back."""
+LONGEST_AGE = 999_999_999
+"""Seconds, some thirty years: nobody has been signed in for longer, so that more says nothing more."""
 
 
 class UnsafeRequest(Invalid):
@@ -110,6 +114,9 @@ async def read(work: UnitOfWork, form: Mapping[str, str], repeated: frozenset[st
 
     if repeated:
         raise denied("invalid_request", "A parameter was given twice.")
+    query = urlencode(sorted(form.items()), quote_via=quote)
+    if len(PATH) + 1 + len(query) > LONGEST_PATH:
+        raise denied("invalid_request", "The request is too long.")
     for name in ("request", "request_uri", "registration"):
         if name in form:
             raise denied(f"{name}_not_supported", f"The parameter {name} is not supported.")
@@ -117,7 +124,7 @@ async def read(work: UnitOfWork, form: Mapping[str, str], repeated: frozenset[st
     scope = _scope(form.get("scope"), client, denied)
     return AuthorizationRequest(
         client=client,
-        query=urlencode(sorted(form.items()), quote_via=quote),
+        query=query,
         redirect_uri=redirect_uri,
         scope=scope,
         code_challenge=_challenge(form, client, denied),
@@ -184,9 +191,9 @@ def _prompt(asked: str | None, denied: Refusal) -> frozenset[str]:
 def _age(asked: str | None, client: Client, denied: Refusal) -> int | None:
     if asked is None:
         return client.default_max_age
-    if not re.fullmatch(r"[0-9]{1,9}", asked, re.ASCII):
+    if not re.fullmatch(r"[0-9]{1,18}", asked, re.ASCII):
         raise denied("invalid_request", "max_age is a number of seconds.")
-    return int(asked)
+    return min(int(asked), LONGEST_AGE)
 
 
 def _claims(asked: str | None, scope: tuple[str, ...], denied: Refusal) -> ClaimsRequest:

@@ -28,7 +28,7 @@ DEFAULT = " ".join(OPEN)
 
 def words(text: str | None) -> tuple[str, ...]:
     """Return the scopes of a space-separated list, each once, in the order in which they were named."""
-    return tuple(dict.fromkeys((text or "").split(" "))) if text else ()
+    return tuple(dict.fromkeys(word for word in (text or "").split(" ") if word))
 
 
 def claims_of(words: Iterable[str]) -> frozenset[str]:

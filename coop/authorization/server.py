@@ -30,6 +30,8 @@ from coop.errors import Unavailable
 from coop.settings import Settings
 
 Endpoint = Literal["token", "introspection", "revocation"]
+BASIC_CHALLENGE = 'Basic realm="coop"'
+"""Told to a client that did not prove itself (RFC 6749, section 5.2); why, stands in the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ def refusal(error: OAuth2Error) -> ProtocolAnswer:
 def _answered(
     status: int, body: dict[str, object] | list[tuple[str, object]], headers: list[tuple[str, str]]
 ) -> ProtocolAnswer:
-    extra = {name: value for name, value in headers if name == "WWW-Authenticate"}
+    # Authlib's challenge lacks the realm that the scheme requires (RFC 7617, section 2).
+    extra = {name: BASIC_CHALLENGE for name, _ in headers if name == "WWW-Authenticate"}
     return ProtocolAnswer(status, dict(body), extra)
 
 

@@ -1,6 +1,7 @@
 """The three grants that a token request may present: a code, a refresh token, a client's own credentials."""
 
 import hmac
+import re
 from dataclasses import dataclass
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError, grants
@@ -11,6 +12,9 @@ from coop.authorization import scopes, tokens
 from coop.authorization.effects import EndFamily, Redeem, Repeat, Rotate
 from coop.authorization.facts import Family, KnownClient, Refresh
 from coop.authorization.server import Server
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)
+"""What a verifier is made of (RFC 7636, section 4.1): a shorter one could be guessed from its challenge."""
 
 
 class CodeGrant(grants.AuthorizationCodeGrant):
@@ -61,7 +65,9 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
 
 def _answers(verifier: str, challenge: str) -> bool:
-    return verifier.isascii() and hmac.compare_digest(create_s256_code_challenge(verifier), challenge)
+    if not _VERIFIER.fullmatch(verifier):
+        return False
+    return hmac.compare_digest(create_s256_code_challenge(verifier), challenge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,17 @@ class RefreshGrant(grants.RefreshTokenGrant):
 
     server: Server
     INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def validate_token_request(self) -> None:
+        """Bring a scope that is asked for into one spelling: each word once, as the family's own is kept."""
+        super().validate_token_request()
+        asked = scopes.words(self.request.payload.scope)
+        # Authlib parts words at any white space.
+        if not set(asked) <= set(scopes.words(self.request.refresh_token.get_scope())):
+            raise InvalidScopeError
+        self.request.payload = BasicOAuth2Payload(
+            {**self.request.payload.data, "scope": scopes.joined(asked)}
+        )
 
     def authenticate_refresh_token(self, refresh_token: str) -> Presented | None:
         """Return the family of a token that exists and has not expired; whether it was used is decided later."""

@@ -11,7 +11,7 @@ from coop.authorization.recipes import Facts
 from coop.cli import moving
 from coop.cli.configuration import data_option, opened, print_json, run, settings_of
 from coop.cli.network_admins import admin
-from coop.networks import covenant, networks
+from coop.networks import covenant, networks, origins
 from coop.settings import Settings
 
 reason_option = click.option("--reason", required=True, help="Why; it is written into the audit log.")
@@ -71,11 +71,12 @@ def add(
     settings = settings_of(data)
 
     async def register() -> None:
+        host = urlsplit(origins.canonical(url, settings)).hostname or ""
         async with opened(settings) as units, units.open() as work:
             made = await onboarding.onboard(
                 work,
                 kind=kind,
-                name=name or urlsplit(url).hostname or url,
+                name=name or host,
                 origin=url,
                 slug=slug,
                 callback=callback,

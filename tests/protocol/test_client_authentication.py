@@ -14,7 +14,8 @@ async def test_a_wrong_secret_is_told_how_to_authenticate(party: RelyingParty) -
     answer = await party.token(**CLIENT_CREDENTIALS)
 
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
-    assert answer.headers["www-authenticate"].startswith("Basic")
+    # The scheme requires a realm (RFC 7617, section 2).
+    assert answer.headers["www-authenticate"] == 'Basic realm="coop"'
     assert answer.headers["cache-control"] == "no-store"
 
 
@@ -130,3 +131,17 @@ async def test_a_body_that_cannot_be_read_is_an_invalid_request(
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
+async def test_two_headers_are_two_ways_of_authenticating(party: RelyingParty, path: str) -> None:
+    proof = basic(party.client_id, party.secret or "")
+
+    for second in (proof, basic(party.client_id, "wrong"), "Bearer coop_at_x"):
+        answer = await party.wire.post(
+            path,
+            data=CLIENT_CREDENTIALS | {"token": "x"},
+            headers=[("Authorization", proof), ("Authorization", second)],
+        )
+
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

@@ -1,6 +1,8 @@
 """The authorization code and PKCE: RFC 6749, sections 4.1 and 10; RFC 7636; identity.md, refusals 2 to 5."""
 
 import asyncio
+import base64
+import hashlib
 
 import httpx
 import pytest
@@ -52,6 +54,31 @@ async def test_the_id_token_says_who_signed_in_where_and_when(
     assert token.claims["membership"] == "none"
     assert token.claims["auth_time"] <= token.claims["iat"] < token.claims["exp"]
     assert token.claims["acr"] == "aal1"
+
+
+@pytest.mark.parametrize(
+    "verifier", ["guessed", "v" * 42, "v" * 129, "v" * 42 + "+", "v" * 42 + "é", "v " * 30]
+)
+@pytest.mark.usefixtures("ada")
+async def test_a_verifier_that_is_none_is_refused_though_it_answers(
+    party: RelyingParty, verifier: str
+) -> None:
+    # RFC 7636, section 4.1: 43 to 128 of the unreserved characters.
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+    answer = await party.redeem(await party.code(code_challenge=challenge), code_verifier=verifier)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize("verifier", ["v" * 43, "~._-" * 32])
+@pytest.mark.usefixtures("ada")
+async def test_a_verifier_of_any_length_that_is_one_is_accepted(party: RelyingParty, verifier: str) -> None:
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+    answer = await party.redeem(await party.code(code_challenge=challenge), code_verifier=verifier)
+
+    assert answer.status_code == 200
 
 
 @pytest.mark.usefixtures("ada")

@@ -205,6 +205,7 @@ async def test_max_age_binds_prompt_none(party: RelyingParty, clock: FixedClock)
     clock.advance(timedelta(minutes=10))
 
     assert answer_of(await party.authorize(prompt="none", max_age="60"))["error"] == "login_required"
+    assert "code" in answer_of(await party.authorize(prompt="none", max_age="9" * 18))
 
 
 @pytest.mark.usefixtures("ada")
@@ -223,6 +224,16 @@ async def test_a_hint_at_somebody_else_is_login_required(party: RelyingParty, un
     told = answer_of(await party.authorize(prompt="none", id_token_hint=hint))
 
     assert told["error"] == "login_required"
+
+
+@pytest.mark.parametrize("hint", ["x", "e30.e30.", "a.b.c.d", "é"])
+@pytest.mark.parametrize("prompt", [None, "none", "login", "create"])
+async def test_a_bad_hint_is_told_before_anybody_signs_in(
+    party: RelyingParty, hint: str, prompt: str | None
+) -> None:
+    told = answer_of(await party.authorize(id_token_hint=hint, prompt=prompt))
+
+    assert (told.get("error"), told.get("state")) == ("invalid_request", "a state")
 
 
 @pytest.mark.parametrize(("amr", "acr"), [(("pwd",), "aal1"), (("hwk", "user"), "aal2")])

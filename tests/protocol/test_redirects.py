@@ -164,6 +164,7 @@ async def test_an_applications_own_scheme_is_matched_exactly(
         "http://127.0.0.1:49152@evil.example/callback",
         "http://127.0.0.1.evil.example:80/callback",
         "http://127.0.0.1:99999/callback",
+        "http://127.0.0.1:0/callback",
         "http://localhost:49152/callback",
         "https://127.0.0.1:49152/callback",
     ],
@@ -199,6 +200,8 @@ async def test_the_host_header_reaches_no_address(party: RelyingParty, wire: htt
         ({"request_uri": "https://lantern.example/request"}, "request_uri_not_supported"),
         ({"max_age": "-1"}, "invalid_request"),
         ({"max_age": "soon"}, "invalid_request"),
+        # The pages of sign-in and dues could not bring it back.
+        ({"claims": f'{{"userinfo": {{"{"c" * 8000}": null}}}}'}, "invalid_request"),
         ({"prompt": "dance"}, "invalid_request"),
         ({"prompt": "none login"}, "invalid_request"),
         ({"nonce": "n" * 1001}, "invalid_request"),
@@ -237,3 +240,15 @@ async def test_a_request_may_come_as_a_form_from_the_network(
 
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/oauth/authorize?response_type=code&")
+
+
+@pytest.mark.usefixtures("ada")
+async def test_what_a_form_holds_arrives_whole(party: RelyingParty, wire: httpx.AsyncClient) -> None:
+    # Browsers write such characters as %23; programs need not (RFC 3986 has them end a query, a form does not).
+    form = httpx.QueryParams(party.parameters(state="STATE")).__str__().replace("STATE", 'a#b "<c>')
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    on = await wire.post("/oauth/authorize", content=form.encode(), headers=kind)
+    page = await party.http.get(on.headers["location"])
+
+    assert answer_of(await party.agree(page))["state"] == 'a#b "<c>'

@@ -95,6 +95,29 @@ async def test_a_narrower_scope_narrows_that_access_token_only(party: RelyingPar
     assert wide["scope"] == first["scope"]
 
 
+async def test_without_openid_there_is_no_id_token(party: RelyingParty) -> None:
+    first = await party.tokens()
+
+    narrow = (await party.refresh(first["refresh_token"], scope="profile")).json()
+    wide = (await party.refresh(narrow["refresh_token"])).json()
+
+    assert "id_token" not in narrow
+    assert "id_token" in wide
+
+
+async def test_a_scope_is_kept_in_one_spelling(party: RelyingParty) -> None:
+    first = await party.tokens()
+
+    # Longer than any scope that is kept, said a hundred times.
+    again = (await party.refresh(first["refresh_token"], scope="openid profile " * 100)).json()
+    whole = (await party.refresh(again["refresh_token"], scope=" ")).json()
+    joined = await party.refresh(whole["refresh_token"], scope="openid\u00a0profile")
+
+    assert again["scope"] == "openid profile"
+    assert whole["scope"] == first["scope"]
+    assert joined.json()["error"] == "invalid_scope"
+
+
 @pytest.mark.parametrize("token", ["coop_rt_unknown", "", "x" * 5000])
 async def test_an_unknown_refresh_token_is_refused(party: RelyingParty, token: str) -> None:
     assert (await party.refresh(token)).json()["error"] in {"invalid_grant", "invalid_request"}

@@ -132,13 +132,19 @@ async def test_unknown_metadata_is_ignored(wire: httpx.AsyncClient) -> None:
         "https://forum.example/ü",
         "https://forum.example/" + "a" * 2000,
         "https://forum.example:port/",
+        "https://forum.example:0/",
         "https://[::1",
         "",
     ],
 )
 async def test_an_address_that_is_no_safe_way_back_is_refused(wire: httpx.AsyncClient, uri: str) -> None:
-    for field in ("redirect_uris", "post_logout_redirect_uris"):
-        answer = await register(wire, **{field: [uri]})
+    for changes in (
+        {"redirect_uris": [uri]},
+        # A client that does not say its name is called by the host of its address.
+        {"redirect_uris": [uri], "client_name": None},
+        {"post_logout_redirect_uris": [uri]},
+    ):
+        answer = await register(wire, **changes)
 
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_uri")
 
@@ -179,6 +185,7 @@ async def test_an_address_that_is_no_safe_way_back_is_refused(wire: httpx.AsyncC
         {"policy_uri": "https://user@forum.example/"},
         {"tos_uri": "/terms"},
         {"contacts": ["a" * 255]},
+        {"default_acr_values": ["aal2\0"]},
         {"contacts": "admin@forum.example"},
         {"software_id": "a\u202eb"},
         {"id_token_signed_response_alg": "HS256"},
@@ -280,6 +287,8 @@ async def test_private_addresses_are_refused_without_a_connection(
         b'{"redirect_uris": [' + b"[" * 30_000,
         b'{"client_name": "\\ud800", "redirect_uris": ["https://forum.example/"]}',
         b'{"client_name": "' + b"n" * 200_000 + b'"}',
+        b'{"redirect_uris": ["https://forum.example/"], "redirect_uris": ["https://evil.example/"]}',
+        b'{"redirect_uris": ["https://forum.example/"], "jwks": {"keys": [], "keys": []}}',
         b'{"redirect_uris": ' + msgspec.json.encode(["https://forum.example/"] * 21) + b"}",
     ],
 )

@@ -16,6 +16,7 @@ async def test_userinfo_without_a_token_names_the_scheme_only(wire: httpx.AsyncC
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="coop"'
+    assert answer.json() == {}
 
 
 @pytest.mark.parametrize("token", ["unknown", "coop_at_unknown", "x" * 5000, ""])
@@ -32,6 +33,17 @@ async def test_a_token_in_the_address_is_refused(party: RelyingParty, wire: http
     answer = await wire.get("/oauth/userinfo", params={"access_token": tokens["access_token"]})
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="coop", error="invalid_request"')
+
+
+async def test_a_token_comes_in_one_header(party: RelyingParty, wire: httpx.AsyncClient) -> None:
+    token = (await party.tokens())["access_token"]
+
+    for second in (token, "coop_at_x"):
+        headers = [("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {second}")]
+        answer = await wire.get("/oauth/userinfo", headers=headers)
+
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
 async def test_a_token_may_come_in_a_form(party: RelyingParty, wire: httpx.AsyncClient) -> None:

@@ -117,7 +117,11 @@ async def test_without_a_valid_token_nothing_is_answered(client: httpx.AsyncClie
 
     assert {sent: answer.json()["code"] for sent, answer in answers.items()} == refusals
     assert {answer.status_code for answer in answers.values()} == {401}
-    assert all(answer.headers["www-authenticate"].startswith("Bearer") for answer in answers.values())
+    # A challenge has parameters, and whoever did not try is told no error (RFC 6750, section 3).
+    assert {answer.headers["www-authenticate"] for sent, answer in answers.items()} == {
+        'Bearer realm="coop"',
+        'Bearer realm="coop", error="invalid_token"',
+    }
 
 
 async def test_a_client_without_a_network_may_not_ask(client: httpx.AsyncClient, units: Units) -> None:
@@ -136,6 +140,7 @@ async def test_a_client_without_a_network_may_not_ask(client: httpx.AsyncClient,
     )
 
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="coop", error="insufficient_scope"'
 
 
 async def test_a_look_up_takes_two_statements_and_a_batch_three(
