@@ -4,7 +4,7 @@ import io
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -22,10 +22,11 @@ from coop import policies
 from coop.billing import checkout, giving, subscriptions
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.intents import PaymentUnderWay, Wish
+from coop.billing.offline import transfers
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.membership import terms
-from coop.money import Money
+from coop.money import ZERO, Money
 from coop.policies import Dues
 from coop.settings import Settings
 from coop.sponsorship import gifts, limits
@@ -37,9 +38,16 @@ Typed = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class Keyed(msgspec.Struct, forbid_unknown_fields=True):
-    """What the forms send: nothing but their key, since a gift has one price."""
+    """A form with nothing but its key."""
 
     key: Typed = ""
+
+
+class Buying(msgspec.Struct, forbid_unknown_fields=True):
+    """How a gift is to be paid, which has one price."""
+
+    key: Typed = ""
+    way: Literal["card", "transfer"] = "card"
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,13 +87,17 @@ async def overview(
 @post("/gifts", include_in_schema=False)
 async def buy(
     request: AnyRequest,
-    data: URLEncodedBody[Keyed],
+    data: URLEncodedBody[Buying],
     units: NamedDependency[Units],
     gateway: NamedDependency[Gateway],
     signed_in: NamedDependency[Viewer],
 ) -> Response[bytes]:
-    """Lead to the payment page."""
+    """Lead to the payment page, or to where a bank transfer is to be sent."""
     try:
+        if data.way == "transfer":
+            async with units.open() as work:
+                await transfers.announce(work, signed_in.account_id, ZERO, purpose="gift")
+            return onward("/account/transfer")
         async with units.read() as work:
             price = Money((await policies.in_force(work, Dues)).document.price)
         wish = Wish(account_id=signed_in.account_id, amount=price, purpose="gift", next_path="/gifts")
@@ -195,12 +207,14 @@ async def _show(
     async with units.read() as work:
         price = Money((await policies.in_force(work, Dues)).document.price)
         given = await gifts.given_by(work, viewer.account_id)
+        transfer = await transfers.current(work, viewer.account_id, "gift")
     return page(
         "gifts/gifts.html",
         request,
         status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         form_targets=hosted(units.settings),
         price=price,
+        announced=[transfer] if transfer else [],
         given=[
             Given(gift, _link(units.settings, gift) if gift.state == "waiting" else None) for gift in given
         ],

@@ -13,13 +13,14 @@ from litestar.params import FromPath, FromQuery, URLEncodedBody
 
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
-from api.pages.pay import chosen, fresh_key, hosted, waiting
+from api.pages.pay import announce, chosen, fresh_key, hosted, waiting
 from api.pages.rendering import page
 from coop import policies
 from coop.billing import checkout, household_dues, household_endings
 from coop.billing.gateway import Gateway, GatewayAway
 from coop.billing.household_dues import NobodyToPayFor
 from coop.billing.intents import Wish
+from coop.billing.offline import transfers
 from coop.billing.operations import InFlight
 from coop.errors import Invalid
 from coop.membership import households
@@ -46,6 +47,7 @@ class Amount(msgspec.Struct, forbid_unknown_fields=True):
 
     amount: Typed = ""
     other: Typed = ""
+    way: Literal["card", "transfer"] = "card"
     key: Typed = ""
 
 
@@ -121,9 +123,12 @@ async def pay(
     gateway: NamedDependency[Gateway],
     signed_in: NamedDependency[Viewer],
 ) -> Response[bytes]:
-    """Lead to the payment page, with the pool's part of all the years kept."""
+    """Lead to the payment page or to where a transfer is to be sent, with the pool's part of all the years kept."""
     try:
         each = chosen(units.settings, data.amount, data.other)
+        if data.way == "transfer":
+            await announce(units, gateway, signed_in, each, "household")
+            return onward("/account/transfer")
         wish = Wish(account_id=signed_in.account_id, amount=each, purpose="household", next_path=HERE)
         return onward(await checkout.begin(units, gateway, wish, key=data.key))
     except NobodyToPayFor:
@@ -200,6 +205,7 @@ async def _show(
         waiting_links = await households.invitations(work, household) if household and pays else []
         needing = set(await household_dues.payable(work, viewer.account_id)) if pays else set()
         most = await households.most(work)
+        transfer = await transfers.current(work, viewer.account_id, "household") if pays else None
         returnable = await household_endings.returnable(work, viewer.account_id)
     return page(
         "household/household.html",
@@ -211,6 +217,7 @@ async def _show(
         payer=next((person.handle for person in people if person.pays), ""),
         invitations=[Invitation(one.id, _link(units.settings, one.id)) for one in waiting_links],
         needing=needing,
+        announced=[transfer] if transfer else [],
         most=most,
         room=most - len(people) - len(waiting_links),
         returnable=returnable,
@@ -244,6 +251,7 @@ async def _ask(
         presets=[(plain(amount), amount, len(accounts) * amount) for amount in offered],
         value=value if value in known else "other",
         other=given.other or ("" if value in known | {"other"} else value),
+        way=given.way,
         days=dues.withdrawal_days,
         key=fresh_key(),
         errors=told(request, errors or {}),

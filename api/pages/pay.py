@@ -24,6 +24,7 @@ from coop.billing.gateway import Gateway, GatewayAway, NotVisible
 from coop.billing.instalment_plans import InstalmentsNeedEmail, InstalmentsUnpaid
 from coop.billing.intents import AutomaticNeedsEmail, Checkout, Wish
 from coop.billing.offline import transfers
+from coop.billing.offline.transfers import Transfer
 from coop.billing.operations import InFlight
 from coop.clock import local_date
 from coop.errors import Invalid
@@ -119,7 +120,8 @@ async def submit(
     try:
         amount = chosen(units.settings, data.amount, data.other)
         if amount and data.renewal == "transfer":
-            return onward(await _announced(units, gateway, signed_in, amount))
+            transfer = await announce(units, gateway, signed_in, amount, "dues")
+            return onward("/place" if transfer is None else "/account/transfer")
         if amount:
             wish = Wish(
                 account_id=signed_in.account_id,
@@ -144,15 +146,16 @@ async def submit(
     return onward(next_path if place.state == "begun" else "/place")
 
 
-async def _announced(units: Units, gateway: Gateway, viewer: Viewer, amount: Money) -> str:
-    """Announce a bank transfer, having closed the payment page that the same person may have open."""
+async def announce(
+    units: Units, gateway: Gateway, viewer: Viewer, amount: Money, purpose: transfers.Purpose
+) -> Transfer | None:
+    """Announce a bank transfer, having closed the payment page that the same person may have open for the same."""
     async with units.read() as work:
         other = await intents.live(work, viewer.account_id)
-    if other is not None and other.purpose == "dues":
+    if other is not None and other.purpose == purpose:
         await checkout.close(units, gateway, other)
     async with units.open() as work:
-        transfer = await transfers.announce(work, viewer.account_id, amount)
-    return "/place" if transfer is None else "/account/transfer"
+        return await transfers.announce(work, viewer.account_id, amount, purpose=purpose)
 
 
 @get("/join/return", include_in_schema=False)

@@ -18,6 +18,7 @@ from api.pages.rendering import locale_of, page
 from coop.billing import instalment_plans, payments, receipts, withdrawal
 from coop.billing.gateway import Gateway
 from coop.billing.instalment_plans import InstalmentPlan
+from coop.billing.offline import transfers
 from coop.billing.payments import Payment
 from coop.errors import NotFound
 from coop.membership import organisations, terms
@@ -58,6 +59,7 @@ async def overview(
         made = await payments.made_by(work, signed_in.account_id)
         years = await terms.history(work, signed_in.account_id)
         choice = await withdrawal.choice(work, signed_in.account_id)
+        announced = await transfers.announced(work, signed_in.account_id)
         plans = {plan.term_id: plan for plan in await instalment_plans.of_account(work, signed_in.account_id)}
     paid = {payment.term_id: payment.own_part for payment in made if payment.term_id is not None}
     paid |= {term_id: plan.due for term_id, plan in plans.items()}
@@ -65,6 +67,7 @@ async def overview(
         "payments/overview.html",
         request,
         payments=made,
+        announced=announced,
         years=[
             Year(term, term.price - paid.get(term.id, ZERO), plans.get(term.id)) for term in reversed(years)
         ],

@@ -3,7 +3,6 @@
 import re
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get, post
@@ -14,6 +13,7 @@ from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
 from api.pages.pay import Typed
 from api.pages.rendering import page
+from coop.billing import household_dues
 from coop.billing.offline import references, transfers
 from coop.billing.offline.transfers import NoBankAccount, NoSuchTransfer, Transfer
 from coop.errors import Invalid
@@ -21,6 +21,12 @@ from coop.settings import Settings
 from coop.unit_of_work import Units
 
 PATH = "/account/transfer"
+_BEGUN_AT: dict[str, str] = {
+    "dues": "/join",
+    "household": "/account/household",
+    "sponsor": "/sponsor",
+    "gift": "/gifts",
+}
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 
 
@@ -33,7 +39,7 @@ class Given(msgspec.Struct, forbid_unknown_fields=True):
 class Withdrawn(msgspec.Struct, forbid_unknown_fields=True):
     """Which announcement to take back."""
 
-    purpose: Annotated[Literal["dues", "sponsor"], msgspec.Meta()] = "dues"
+    purpose: transfers.Purpose = "dues"
 
 
 @get(PATH, include_in_schema=False)
@@ -42,17 +48,19 @@ async def announced(
 ) -> Response[bytes]:
     """Show the transfers that somebody has announced, ready to be copied."""
     async with units.read() as work:
-        mine = [
-            found
-            for purpose in ("dues", "sponsor")
-            if (found := await transfers.current(work, signed_in.account_id, purpose)) is not None
-        ]
+        mine = await transfers.announced(work, signed_in.account_id)
+        people = {
+            transfer.id: await household_dues.handles(work, transfer.id)
+            for transfer in mine
+            if transfer.purpose == "household"
+        }
     if not mine:
         return onward("/account/payments")
     return page(
         "payments/transfer.html",
         request,
         transfers=mine,
+        people=people,
         spaced=references.spaced,
         code=lambda transfer: code(units.settings, transfer),
     )
@@ -68,7 +76,7 @@ async def withdraw(
     async with units.open() as work:
         if not await transfers.withdraw(work, signed_in.account_id, data.purpose):
             raise NoSuchTransfer
-    return onward("/join" if data.purpose == "dues" else "/sponsor")
+    return onward(_BEGUN_AT[data.purpose])
 
 
 @get("/sponsor/transfer", include_in_schema=False)

@@ -74,9 +74,10 @@ async def book(
             await _post(work, payment, "A gift to the solidarity pool", [ledger.credit(POOL, payment.amount)])
             what, more = receipt_letters.POOL, None
         case "gift":
-            await _post(
-                work, payment, "A year bought as a gift", [ledger.credit(GIFTS_OUTSTANDING, payment.amount)]
-            )
+            bought = [ledger.credit(GIFTS_OUTSTANDING, payment.price)]
+            if payment.surplus:
+                bought.append(ledger.credit(POOL, payment.surplus))
+            await _post(work, payment, "A year bought as a gift", bought)
             gift = await gifts.buy(work, account_id, gift_id=operation, dues=dues, payment_id=payment.id)
             what = receipt_letters.GIFT
             until = local_date(gift.expires_at, work.settings.zone)
@@ -85,7 +86,7 @@ async def book(
             what, more = await _dues(work, payment, dues, place_id, unwanted=unwanted)
     await receipt_letters.post(work, payment, what, more=more)
     await payments.settle(work, payment, state.settlement)
-    if purpose == "sponsor" or (purpose == "dues" and payment.surplus):
+    if purpose == "sponsor" or payment.surplus:
         await queue.give(work)
     return True
 

@@ -1,24 +1,25 @@
 """Household dues: one charge that begins a year for each person of a household.
 
-The years are written down with the checkout: whoever joins the household later is not in it, and whoever cannot be given a
-year any more when the money comes has their part sent back by itself.
+The years are written down with the checkout, or with the announced bank transfer: whoever joins the household later is not in
+it, and whoever cannot be given a year any more when the money comes has their part sent back.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger
 from coop.billing import letters, payments, receipt_letters, refunds
 from coop.billing.gateway import PaymentState
-from coop.billing.payments import Payment
+from coop.billing.payments import Method, Payment
+from coop.billing.receipt_letters import Said
 from coop.database import Base
 from coop.errors import Refused
 from coop.identity.accounts import Account
-from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, POOL, RESERVED, STRIPE_PENDING
+from coop.ledger import DEFERRED_DUES, MEMBER_CREDIT, POOL, RESERVED
 from coop.membership import households, terms, vat
 from coop.membership.terms import Term
 from coop.money import ZERO, Money
@@ -34,21 +35,31 @@ class NobodyToPayFor(Refused):
 
 
 class HouseholdYear(Base):
-    """One person's year in a household's checkout, and what came of it."""
+    """One person's year in a household's checkout or bank transfer, and what came of it.
+
+    It has neither where money came that nothing stood open for: in cash, or under a reference of before.
+    """
 
     __tablename__ = "household_years"
     __table_args__ = (
         UniqueConstraint("checkout_id", "account_id"),
+        UniqueConstraint("transfer_id", "account_id"),
+        CheckConstraint(
+            "(checkout_id IS NULL OR transfer_id IS NULL) "
+            "AND (checkout_id IS NOT NULL OR transfer_id IS NOT NULL OR payment_id IS NOT NULL)",
+            name="origin",
+        ),
         CheckConstraint("amount > 0 AND price > 0", name="amounts"),
         CheckConstraint("term_id IS NULL OR payment_id IS NOT NULL", name="paid"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default_factory=new_id)
-    checkout_id: Mapped[UUID] = mapped_column(ForeignKey("checkouts.id"))
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     amount: Mapped[Money]
     """What the payer pays of it."""
     price: Mapped[Money]
+    checkout_id: Mapped[UUID | None] = mapped_column(ForeignKey("checkouts.id"), default=None)
+    transfer_id: Mapped[UUID | None] = mapped_column(ForeignKey("transfers.id"), default=None)
     payment_id: Mapped[UUID | None] = mapped_column(ForeignKey("payments.id"), index=True, default=None)
     term_id: Mapped[UUID | None] = mapped_column(ForeignKey("terms.id"), unique=True, default=None)
 
@@ -68,33 +79,38 @@ async def payable(work: UnitOfWork, payer_id: UUID) -> list[UUID]:
     household = await households.of(work, payer_id)
     if household is None or household.payer_id != payer_id:
         raise households.NotThePayer
-    found = []
-    for person in await households.people(work, household):
-        try:
-            await limits.may_renew(work, person.account_id)
-        except limits.AlreadyMember:
-            continue
-        found.append(person.account_id)
-    return found
+    return await able(work, payer_id)
 
 
 async def intend(
-    work: UnitOfWork, accounts: Sequence[UUID], *, checkout_id: UUID, each: Money, dues: Version[Dues]
+    work: UnitOfWork,
+    accounts: Sequence[UUID],
+    *,
+    each: Money,
+    dues: Version[Dues],
+    checkout_id: UUID | None = None,
+    transfer_id: UUID | None = None,
 ) -> None:
-    """Write down whose years a checkout pays for, with the pool's part of all of them kept, or refuse."""
+    """Write down whose years a checkout or a transfer pays for, with the pool's part of all of them kept, or refuse."""
     price = Money(dues.document.price)
     if each < price:
         gap = len(accounts) * (price - each)
-        await together.reserve(work, gap, accounts, key=_key(checkout_id))
+        await together.reserve(work, gap, accounts, key=key_of(checkout_id or transfer_id))
     work.session.add_all(
-        HouseholdYear(checkout_id=checkout_id, account_id=account_id, amount=each, price=price)
+        HouseholdYear(
+            account_id=account_id,
+            amount=each,
+            price=price,
+            checkout_id=checkout_id,
+            transfer_id=transfer_id,
+        )
         for account_id in accounts
     )
 
 
-async def let_go(work: UnitOfWork, checkout_id: UUID) -> None:
-    """Give the pool's part back: the checkout has ended unpaid."""
-    if await pool.release(work, _key(checkout_id)):
+async def let_go(work: UnitOfWork, origin: UUID) -> None:
+    """Give the pool's part back: the checkout or the transfer has ended unpaid."""
+    if await pool.release(work, key_of(origin)):
         await queue.give(work)
 
 
@@ -104,31 +120,66 @@ async def book(
     """Book one charge and begin every year that it is for; false if that was done before."""
     await places.lock(work)
     years = await of_checkout(work, checkout_id)
-    price = sum((year.price for year in years), ZERO)
+    may = set(await able(work, payer_id, [year.account_id for year in years]))
+    return await begin(
+        work,
+        state,
+        payer_id=payer_id,
+        years=[year for year in years if year.account_id in may],
+        left_out=[year for year in years if year.account_id not in may],
+        kept_under=(key_of(checkout_id),),
+        dues=dues,
+    )
+
+
+async def begin(
+    work: UnitOfWork,
+    state: PaymentState,
+    *,
+    payer_id: UUID,
+    years: Sequence[HouseholdYear],
+    left_out: Sequence[HouseholdYear],
+    kept_under: Sequence[str],
+    dues: Version[Dues],
+    method: Method = "card",
+    why: Said = receipt_letters.NOT_EVERYBODY,
+) -> bool:
+    """Book a payment that is the sum of all these years; `years` begin, `left_out` is sent back, which the letter explains.
+
+    False if that was done before.
+    """
+    every = [*years, *left_out]
+    price = sum((year.price for year in every), ZERO)
     payment = await payments.record(
-        work, state, account_id=payer_id, purpose="household", price=price, policy_version=dues.id
+        work,
+        state,
+        account_id=payer_id,
+        purpose="household",
+        price=price,
+        policy_version=dues.id,
+        method=method,
     )
     if payment is None:
         return False
-    begun, left_out = await _sorted(work, payer_id, years)
-    kept = ZERO
-    if payment.gap:
-        kept = await pool.spend(work, _key(checkout_id)) or ZERO
-        if kept != payment.gap:
-            # Money that comes after its reservation was given back begins no year of anybody.
-            begun, left_out = [], years
+    for year in every:
+        year.payment_id = payment.id
+    work.session.add_all(every)
+    kept = sum([await pool.spend(work, key) or ZERO for key in kept_under], ZERO)
+    if kept < _gap(years):
+        # Money that comes after its reservation was given back begins no year of anybody.
+        years, left_out = [], every
     back = sum((year.amount for year in left_out), ZERO)
-    spare = sum((year.surplus for year in begun), ZERO)
-    unused = kept - sum((year.price - year.own_part for year in begun), ZERO)
+    spare = sum((year.surplus for year in years), ZERO)
+    unused = kept - _gap(years)
     await ledger.post(
         work,
         source="payment",
         external_id=payment.gateway_id,
-        description=f"Dues for a year, {len(begun)} people",
+        description=f"Dues for a year, {len(years)} people",
         postings=[
-            ledger.debit(STRIPE_PENDING, payment.amount),
+            ledger.debit(payments.ARRIVES_AT[method], payment.amount),
             ledger.debit(RESERVED, kept),
-            ledger.credit(DEFERRED_DUES, sum((year.price for year in begun), ZERO)),
+            ledger.credit(DEFERRED_DUES, sum((year.price for year in years), ZERO)),
             ledger.credit(POOL, spare + unused),
             ledger.credit(MEMBER_CREDIT, back),
         ],
@@ -136,8 +187,6 @@ async def book(
         person=await ledger.references.of(work, payer_id),
     )
     for year in years:
-        year.payment_id = payment.id
-    for year in begun:
         term = await terms.begin(work, year.account_id, dues=dues)
         year.term_id = term.id
         # In the payer's books, as what it was paid with.
@@ -151,11 +200,9 @@ async def book(
                 day=term.ends - timedelta(seconds=1),
             )
     await work.session.flush()
-    more = None
     if back:
         await refunds.intend(work, payment, back, reason="no year to pay for")
-        more = receipt_letters.NOT_EVERYBODY
-    await receipt_letters.post(work, payment, receipt_letters.years(len(begun)), more=more)
+    await receipt_letters.post(work, payment, receipt_letters.years(len(years)), more=why if back else None)
     await payments.settle(work, payment, state.settlement)
     if spare or unused:
         await queue.give(work)
@@ -164,10 +211,21 @@ async def book(
 
 async def of_checkout(work: UnitOfWork, checkout_id: UUID) -> list[HouseholdYear]:
     """Return the years of a checkout, in an order that is always the same."""
+    return await _written(work, HouseholdYear.checkout_id == checkout_id)
+
+
+async def of_transfer(work: UnitOfWork, transfer_id: UUID) -> list[HouseholdYear]:
+    """Return the years of a bank transfer, in an order that is always the same."""
+    return await _written(work, HouseholdYear.transfer_id == transfer_id)
+
+
+async def handles(work: UnitOfWork, transfer_id: UUID) -> list[str]:
+    """Return for whom a bank transfer is to pay a year, by their handles."""
     found = await work.session.scalars(
-        select(HouseholdYear)
-        .where(HouseholdYear.checkout_id == checkout_id)
-        .order_by(HouseholdYear.account_id)
+        select(Account.handle)
+        .join(HouseholdYear, HouseholdYear.account_id == Account.id)
+        .where(HouseholdYear.transfer_id == transfer_id)
+        .order_by(Account.handle)
     )
     return list(found)
 
@@ -216,25 +274,38 @@ async def paid_for(work: UnitOfWork, payer_id: UUID) -> list[tuple[HouseholdYear
     return [(year, term, handle) for year, term, handle in rows]
 
 
-async def _sorted(
-    work: UnitOfWork, payer_id: UUID, years: Sequence[HouseholdYear]
-) -> tuple[list[HouseholdYear], list[HouseholdYear]]:
-    """Part the years that can begin from those of people who left the household, or got a year otherwise, meanwhile."""
+async def able(work: UnitOfWork, payer_id: UUID, accounts: Sequence[UUID] | None = None) -> list[UUID]:
+    """Return whose year can begin, of these accounts or of the whole household: the payer first, then as they joined.
+
+    People who left the household, or got a year otherwise, are not among them.
+    """
     household = await households.of(work, payer_id)
-    there = set() if household is None else {p.account_id for p in await households.people(work, household)}
-    begun: list[HouseholdYear] = []
-    left_out: list[HouseholdYear] = []
-    for year in years:
+    pays = household is not None and household.payer_id == payer_id
+    there = [p.account_id for p in await households.people(work, household)] if pays and household else []
+    found = []
+    # The payer's own year does not hang on a household that ended while they paid.
+    for account_id in dict.fromkeys([payer_id, *there]):
+        if accounts is not None and account_id not in accounts:
+            continue
         try:
-            await limits.may_renew(work, year.account_id)
+            await limits.may_renew(work, account_id)
         except limits.AlreadyMember:
-            left_out.append(year)
-        else:
-            # The payer's own year does not hang on a household that ended while they paid.
-            stays = year.account_id in there or year.account_id == payer_id
-            (begun if stays else left_out).append(year)
-    return begun, left_out
+            continue
+        found.append(account_id)
+    return found
 
 
-def _key(checkout_id: UUID) -> str:
-    return f"household:{checkout_id}"
+def key_of(origin: UUID | None) -> str:
+    """Return under which key the pool's part of a checkout or transfer is kept."""
+    return f"household:{origin}"
+
+
+def _gap(years: Sequence[HouseholdYear]) -> Money:
+    return sum((year.price - year.own_part for year in years), ZERO)
+
+
+async def _written(work: UnitOfWork, condition: ColumnElement[bool]) -> list[HouseholdYear]:
+    found = await work.session.scalars(
+        select(HouseholdYear).where(condition).order_by(HouseholdYear.account_id)
+    )
+    return list(found)

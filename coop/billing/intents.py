@@ -181,6 +181,8 @@ async def intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     except IntegrityError as error:
         raise PaymentUnderWay from error
     if people:
+        # Who had announced a transfer for them pays by card after all.
+        await transfers.superseded(work, wish.account_id, "household")
         await household_dues.intend(work, people, checkout_id=checkout.id, each=wish.amount, dues=dues)
         await work.session.flush()
     return checkout

@@ -274,6 +274,8 @@ def written(
             lines.append(words.surplus.format(amount=amount(payment.surplus)))
         if payment.gap:
             lines.append(words.gap.format(amount=amount(payment.gap)))
+    elif payment.purpose == "gift" and payment.surplus:
+        lines.append(words.surplus.format(amount=amount(payment.surplus)))
     lines += ["", words.receipt.format(url=settings.url(f"/account/payments/{payment.id}"))]
     if more is not None:
         lines += ["", more.to(language)]

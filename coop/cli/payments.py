@@ -28,6 +28,8 @@ _MEANT = {
     "account_closed": "are for an account that is locked or erased",
     "dispute_open": "are for somebody whose bank disputes an earlier payment",
     "too_small": "are smaller than the least that can be paid",
+    "household_short": "pay for less than all of a household, and the pool cannot add the rest",
+    "gift_short": "are less than a gift costs",
     "needs_email": "pay a part, for a first place, without a confirmed e-mail address",
 }
 

@@ -95,6 +95,12 @@ async def release(work: UnitOfWork, key: str) -> bool:
     return True
 
 
+async def kept(work: UnitOfWork, key: str) -> Money:
+    """Return what is kept under `key` at this moment."""
+    found = await work.session.get(Reservation, key, populate_existing=True)
+    return found.amount if found is not None and found.state == "held" else ZERO
+
+
 async def spend(work: UnitOfWork, key: str) -> Money | None:
     """Mark what is kept under `key` as used and return it; nothing if it was spent or given back before.
 

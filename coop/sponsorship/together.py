@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select, true
 
 from coop import policies
-from coop.errors import Refused
+from coop.errors import NotAllowed, Refused
 from coop.membership import terms
 from coop.money import Money
 from coop.policies import Pool
@@ -27,11 +27,34 @@ class PoolShort(Refused):
     code = "pool_short"
 
 
-async def reserve(work: UnitOfWork, gap: Money, accounts: Sequence[UUID], *, key: str) -> None:
-    """Keep the whole `gap` of the years of `accounts` under `key`, or refuse and keep nothing."""
+async def reserve(
+    work: UnitOfWork, gap: Money, accounts: Sequence[UUID], *, key: str, more: bool = False
+) -> None:
+    """Keep the whole `gap` of the years of `accounts` under `key`, or refuse and keep nothing.
+
+    `more` tells that a part of what these years lack is kept already, and its first years are counted there.
+    """
     await places.lock(work)
     # Those who wait come first.
     await queue.give(work)
+    newcomers = await _newcomers(work, () if more else accounts)
+    try:
+        await pool.reserve(work, gap, key=key, first_places=newcomers)
+    except PoolEmpty as refusal:
+        raise PoolShort from refusal
+
+
+async def could(work: UnitOfWork, gap: Money, accounts: Sequence[UUID], *, more: bool = False) -> bool:
+    """Tell whether the pool would keep `gap` at this moment, and change nothing."""
+    try:
+        await _newcomers(work, () if more else accounts)
+    except (Refused, NotAllowed):
+        return False
+    return gap <= await pool.free(work)
+
+
+async def _newcomers(work: UnitOfWork, accounts: Sequence[UUID]) -> int:
+    """Return of how many it would be the first year, or refuse what the pool's law does not give."""
     law = (await policies.in_force(work, Pool)).document
     left = law.max_new_places_month - await queue.first_places_this_month(work)
     waits = (
@@ -53,9 +76,6 @@ async def reserve(work: UnitOfWork, gap: Money, accounts: Sequence[UUID], *, key
             raise PoolShort(
                 "The pool's part of a first year needs a confirmed e-mail address, which somebody of you lacks."
             ) from refusal
-    if newcomers > left:
+    if newcomers > max(left, 0):
         raise PoolShort
-    try:
-        await pool.reserve(work, gap, key=key, first_places=newcomers)
-    except PoolEmpty as refusal:
-        raise PoolShort from refusal
+    return newcomers

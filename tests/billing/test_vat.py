@@ -21,7 +21,7 @@ from coop.billing import (
 )
 from coop.billing.checks import vat as vat_checks
 from coop.billing.disputes import Dispute
-from coop.billing.offline import matching
+from coop.billing.offline import matching, transfers
 from coop.billing.payments import Payment
 from coop.identity.accounts import Account
 from coop.ledger import VAT_PAYABLE, JournalEntry
@@ -303,6 +303,35 @@ async def test_each_year_of_a_household_has_its_own_vat(till: Till) -> None:
     books = await till.books()
     assert books["DeferredDues"] == 2033
     assert books["VATPayable"] in {467, 467 - 3}
+
+
+async def test_a_household_and_a_gift_by_bank_transfer_bear_vat_as_by_card(till: Till) -> None:
+    msgspec.structs.force_setattr(till.units.settings, "bank_account", "US64 0000 1234")
+    ada, bob, eve = [await till.person(name) for name in ("ada", "bob", "eve")]
+    await accept(till.units, bob, await invitation(till.units, ada))
+    async with till.units.open() as work:
+        for purpose in ("household", "gift"):
+            transfer = await transfers.announce(work, ada.id, Money(2500), purpose=purpose)
+            assert transfer is not None
+            await matching.receive(
+                work,
+                account_id=ada.id,
+                amount=transfer.amount,
+                purpose=purpose,
+                method="bank",
+                external_id=f"bank:{purpose}",
+                transfer=transfer,
+            )
+    assert await till.balance(VAT_PAYABLE) == 2 * 467
+    async with till.units.read() as work:
+        (gift,) = await gifts.given_by(work, ada.id)
+    await till.claim(eve, gift)
+    assert await till.balance(VAT_PAYABLE) == 3 * 467
+
+    async with till.units.open() as work:
+        payment = (await work.session.scalars(select(Payment).where(Payment.purpose == "household"))).one()
+        receipt = (await receipts.of_payment(work, payment)).said
+    assert (receipt.method, [(tax.rate, tax.gross) for tax in receipt.taxes]) == ("bank", [(2300, 5000)])
 
 
 async def test_a_cent_of_dues_bears_no_vat_and_the_pool_bears_it_all(till: Till) -> None:

@@ -5,12 +5,13 @@ import httpx
 import msgspec
 import pytest
 
-from coop.billing.offline import transactions
+from coop.billing.offline import matching, statements, transactions
 from coop.identity.accounts import Account
 from coop.membership import standing
 from coop.settings import Settings
 from coop.unit_of_work import Units
 from tests import cooperative, people
+from tests.membership.test_households import accept, invitation
 from tests.pages import desk
 
 PAGES = (
@@ -185,3 +186,54 @@ async def test_a_gift_by_transfer_has_its_own_reference(client: httpx.AsyncClien
     await client.post("/sponsor/transfer", data={"amount": "5000"})
 
     assert "$5,000" in (await client.get("/account/transfer")).text
+
+
+async def test_a_household_pays_by_transfer_on_its_page(client: httpx.AsyncClient, units: Units) -> None:
+    await cooperative.found(units)
+    bob = await people.register(units, "bob")
+    ada = await people.signed_in_client(client, units)
+    await accept(units, bob, await invitation(units, ada))
+    assert 'value="transfer"' in (await client.get("/account/household/pay")).text
+
+    answer = await client.post("/account/household/pay", data={"amount": "40.00", "way": "transfer"})
+    text = (await client.get(answer.headers["location"])).text
+
+    assert answer.headers["location"] == "/account/transfer"
+    assert "$80" in text
+    assert "ada, bob" in text
+    for path in ("/account/household", "/account/payments"):
+        assert "announced a bank transfer of $80" in (await client.get(path)).text
+    back = await client.post("/account/transfer/withdraw", data={"purpose": "household"})
+    assert back.headers["location"] == "/account/household"
+
+
+async def test_a_gift_is_paid_by_transfer_and_handed_over_once_its_money_is_seen(
+    client: httpx.AsyncClient, units: Units
+) -> None:
+    await cooperative.found(units)
+    await people.signed_in_client(client, units)
+
+    answer = await client.post("/gifts", data={"way": "transfer"})
+    text = (await client.get(answer.headers["location"])).text
+    reference = re.search(r"RF[\d ]+", text)
+    assert reference
+    assert "/card" not in (await client.get("/gifts")).text
+    lines = f"date,amount,text\n2026-03-05,25.00,{reference[0]}\n".encode()
+    await matching.bring_in(units, statements.read(lines, units.settings.money))
+    card = re.search(r'href="(/gifts/[0-9a-f-]+/card)"', (await client.get("/gifts")).text)
+    assert card
+
+    assert "/gift/" in (await client.get(card[1])).text
+
+
+@pytest.mark.usefixtures("tess")
+async def test_a_credit_is_no_household_s_without_one_and_may_buy_a_gift(
+    client: httpx.AsyncClient, units: Units
+) -> None:
+    path = f"/steward/payments/{await stray(units, 2500)}"
+    given = {"what": "household", "handle": "ada", "reason": "She wrote"}
+    assert 'href="#handle"' in (await client.post(path, data=given)).text
+
+    answer = await client.post(path, data=given | {"what": "gift"})
+
+    assert answer.headers["location"] == "/steward/payments?done=decided"

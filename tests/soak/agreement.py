@@ -15,6 +15,7 @@ from coop.billing import checks
 from coop.billing.disputes import Dispute
 from coop.billing.intents import Checkout
 from coop.billing.offline.transactions import BankTransaction
+from coop.billing.offline.transfers import Transfer
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
 from coop.billing.subscriptions import ENDED, Subscription
@@ -81,6 +82,7 @@ class Facts:
     places: list[Place]
     reservations: list[Reservation]
     gifts: list[Gift]
+    transfers: list[Transfer]
     subscriptions: list[Subscription]
     people: list[UUID]
     intents: dict[str, Doc]
@@ -126,6 +128,7 @@ async def _facts(world: World, work: UnitOfWork) -> Facts:
         places=await all_of(Place),
         reservations=await all_of(Reservation),
         gifts=await all_of(Gift),
+        transfers=await all_of(Transfer),
         subscriptions=await all_of(Subscription),
         people=world.people,
         intents={one["id"]: one for one in await world.known("payment_intent")},
@@ -250,6 +253,11 @@ def _pool(facts: Facts) -> Iterator[str]:
         f"household:{one.id}"
         for one in facts.checkouts
         if one.purpose == "household" and one.state in {"intended", "open"} and one.amount < one.price
+    }
+    kept |= {
+        f"household:{one.id}"
+        for one in facts.transfers
+        if one.purpose == "household" and one.state == "open" and one.amount < one.price
     }
     if set(held) != kept:
         yield f"kept {sorted(held)}, for the places {sorted(kept)}"

@@ -54,7 +54,7 @@ cents = some.sampled_from((100, 500, 1000, 2400, 2500, 2500, 2501, 4000, 7500)) 
 contribution = some.sampled_from((0, 0, 500, 1000, 2499)) | some.integers(0, 2499)
 cards = some.sampled_from((WORKS, WORKS, WORKS, ASKS, DECLINED, FAILS_LATER, DISPUTED, DEBIT, DEBIT_FAILS))
 purposes = some.sampled_from(("dues", "dues", "dues", "dues", "sponsor", "gift"))
-offline = some.sampled_from(("dues", "dues", "sponsor"))
+offline = some.sampled_from(("dues", "dues", "household", "gift", "sponsor"))
 flags = some.booleans()
 # Mostly the process lives; else it dies at one of the boundaries that are ahead.
 fuses = some.none() | some.none() | some.none() | some.integers(0, 12)
@@ -112,7 +112,10 @@ BY_STEWARDS = some.one_of(
     choice(treasury.give_back, which=which, cents=cents),
     choice(treasury.settle_lost_dispute, which=which, cents=cents),
     choice(
-        treasury.judge_credit, which=which, who=who, fate=some.sampled_from(("assign", "give", "send back"))
+        treasury.judge_credit,
+        which=which,
+        who=who,
+        fate=some.sampled_from(("dues", "household", "gift", "give", "send back")),
     ),
     choice(treasury.approve, which=which, same=some.sampled_from((False, False, True))),
     choice(treasury.send_by_hand, which=which),

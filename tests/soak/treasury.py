@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from sqlalchemy import select
 
 from coop.billing.desk import acts
-from coop.billing.desk.acts import Act, Purpose
+from coop.billing.desk.acts import Act
 from coop.billing.disputes import Dispute
 from coop.billing.importing import carrying
 from coop.billing.importing.files import Row
 from coop.billing.importing.judging import Options
 from coop.billing.offline import matching, transactions, transfers
 from coop.billing.offline.statements import Line, Statement
-from coop.billing.offline.transfers import Transfer
+from coop.billing.offline.transfers import Purpose, Transfer
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
 from coop.clock import local_date
@@ -99,8 +99,8 @@ async def judge_credit(world: World, *, which: int, who: int, fate: str) -> None
     one = loose[which % len(loose)]
     act: Act
     match fate:
-        case "assign":
-            act = acts.Assign(transaction_id=one, account_id=world.people[who], purpose="dues")
+        case "dues" | "household" | "gift":
+            act = acts.Assign(transaction_id=one, account_id=world.people[who], purpose=fate)
         case "give":
             act = acts.GiveToPool(transaction_id=one)
         case _:

@@ -57,7 +57,7 @@ async def test_the_payer_withdraws_for_one_from_the_page(till: Till) -> None:
         done = await page.post("/account/household/withdraw", data={"key": key, "id": year})
         seen = await page.get(done.headers["location"])
 
-    assert "on its way back to your card" in seen.text
+    assert "on its way back to you" in seen.text
     assert [await till.state(one) for one in (ada, bob)] == ["active", "none"]
 
 

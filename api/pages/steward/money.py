@@ -195,12 +195,11 @@ async def propose(
 
 async def _meant(work: UnitOfWork, transaction_id: UUID, data: Decision) -> Act:
     match data.what:
-        case "dues" | "sponsor":
+        case "dues" | "household" | "sponsor" | "gift":
             account = await accounts.by_handle(work, data.handle.strip())
             if account is None:
                 raise waiting.NobodyOfThatName(field="handle")
-            purpose: Literal["dues", "sponsor"] = "dues" if data.what == "dues" else "sponsor"
-            return Assign(transaction_id=transaction_id, account_id=account.id, purpose=purpose)
+            return Assign(transaction_id=transaction_id, account_id=account.id, purpose=data.what)
         case "pool":
             return GiveToPool(transaction_id=transaction_id)
         case "back":

@@ -15,6 +15,7 @@ from api.pages.steward.access import PATH, Typed, admit
 from coop.billing import payments
 from coop.billing.desk import acts, waiting
 from coop.billing.desk.acts import Cash, GiveBack
+from coop.billing.offline.transfers import Purpose
 from coop.errors import Invalid, NotFound, Refused
 from coop.identity import accounts
 from coop.identity.accounts import Account
@@ -45,7 +46,7 @@ class Till(msgspec.Struct, forbid_unknown_fields=True):
 
     handle: Typed = ""
     amount: Typed = ""
-    purpose: Typed = "dues"
+    purpose: Purpose = "dues"
     reason: Typed = ""
 
 
@@ -123,11 +124,7 @@ async def take(
             account = await accounts.by_handle(work, data.handle.strip())
             if account is None:
                 raise waiting.NobodyOfThatName(field="handle")
-            act = Cash(
-                account_id=account.id,
-                amount=amount.minor,
-                purpose="sponsor" if data.purpose == "sponsor" else "dues",
-            )
+            act = Cash(account_id=account.id, amount=amount.minor, purpose=data.purpose)
             await acts.decide(work, act, by=signed_in.account_id, reason=data.reason)
     except (Invalid, NotFound) as refusal:
         errors = told(request, {refusal.field or "": refusal.message})

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, String, cast, exists, func, literal, select, 
 from coop.billing.checks.booked import minor, spelled
 from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.intents import Checkout
+from coop.billing.offline.transfers import Transfer
 from coop.billing.payments import Payment
 from coop.ledger import (
     GIFTS_OUTSTANDING,
@@ -127,15 +128,19 @@ async def _idle_reservations(work: UnitOfWork) -> list[Finding]:
                 Checkout.state.in_(("intended", "open")),
                 Reservation.key == literal("household:", String).concat(spelled(work, Checkout.id)),
             ),
+            ~exists().where(
+                Transfer.state == "open",
+                Reservation.key == literal("household:", String).concat(spelled(work, Transfer.id)),
+            ),
         )
         .limit(MOST_FINDINGS)
     )
     return [
         Finding(
             where=f"part of the pool kept as {one.key}",
-            expected="an open place or a household's open payment page that it is kept for",
+            expected="an open place, or a household's open payment page or bank transfer, that it is kept for",
             found=f"none; {plain(work.settings, one.amount.minor)} is kept for nobody",
-            remedy="Restore the place or the page from a backup, so that its end gives the money back to the pool",
+            remedy="Restore the place, page or transfer from a backup, so that its end gives the money back to the pool",
         )
         for one in await work.session.scalars(idle)
     ]

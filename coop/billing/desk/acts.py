@@ -5,29 +5,28 @@ Small sums are decided by one with a reason that the member reads; large ones, a
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import select, update
 
 from coop import ledger
-from coop.billing import disputes, refunds
+from coop.billing import disputes, household_dues, refunds
 from coop.billing.disputes import Dispute
 from coop.billing.offline import matching, transactions, transfers
+from coop.billing.offline.transfers import Purpose
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund, TooMuchBack
 from coop.database import changed
 from coop.errors import Invalid, NotFound
 from coop.identity.accounts import Account
 from coop.ledger import BANK, CASH, MEMBER_CREDIT, POOL
+from coop.membership import households
 from coop.money import ZERO, Money
 from coop.sponsorship import places, queue
 from coop.stewardship import approvals, audit, roles
 from coop.stewardship.approvals import Proposal
 from coop.unit_of_work import UnitOfWork
-
-Purpose = Literal["dues", "sponsor"]
 
 
 class NoSuchRefund(NotFound):
@@ -273,9 +272,13 @@ async def _weighed(work: UnitOfWork, act: Act) -> tuple[Money, UUID | None]:
             account = await work.session.get(Account, act.account_id)
             if account is None or account.erased_at is not None:
                 raise Invalid("Nobody has that handle.", field="handle")
-            if isinstance(act, Cash):
-                return _positive(act.amount), act.account_id
-            return (await transactions.get(work, act.transaction_id)).amount, act.account_id
+            amount = (
+                _positive(act.amount)
+                if isinstance(act, Cash)
+                else (await transactions.get(work, act.transaction_id)).amount
+            )
+            await _buys(work, act, amount)
+            return amount, act.account_id
         case GiveBack():
             payment = await work.session.get(Payment, act.payment_id)
             if payment is None:
@@ -296,6 +299,22 @@ async def _weighed(work: UnitOfWork, act: Act) -> tuple[Money, UUID | None]:
             return ZERO, None
         case _:
             return (await transactions.get(work, act.transaction_id)).amount, None
+
+
+async def _buys(work: UnitOfWork, act: Cash | Assign, amount: Money) -> None:
+    """Refuse what would buy nothing: a household of which nobody needs a year, less than a gift costs."""
+    transfer = await transfers.current(work, act.account_id, act.purpose)
+    if act.purpose == "gift":
+        price = Money((await transfers.law_of(work, transfer)).document.price)
+        if amount < price:
+            raise Invalid(
+                "That is less than a gift costs.", field="amount" if isinstance(act, Cash) else "what"
+            )
+    if act.purpose == "household" and transfer is None:
+        household = await households.of(work, act.account_id)
+        pays = household is not None and household.payer_id == act.account_id
+        if not pays or not await household_dues.able(work, act.account_id):
+            raise Invalid("That member pays for no household of which somebody needs a year.", field="handle")
 
 
 def _positive(minor: int) -> Money:

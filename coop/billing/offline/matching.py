@@ -1,7 +1,8 @@
 """Matching: credits of the bank find the transfer that announced them, by the reference, and begin what they are for.
 
 The reference says whose money it is, the amount what it buys. More than the price goes to the pool; less takes what the
-pool kept for exactly that, else it waits as credit at the head of the queue (billing.md, "pay what you can").
+pool kept for exactly that, else it waits as credit at the head of the queue (billing.md, "pay what you can"). What comes for
+a household is divided by `household_sums`; less than the price buys no gift, and a person looks.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from sqlalchemy import select
 from coop import policies
 from coop.billing import booking, payments
 from coop.billing.gateway import PaymentState
-from coop.billing.offline import references, transactions, transfers
+from coop.billing.offline import household_sums, references, transactions, transfers
 from coop.billing.offline.statements import Line, Statement
 from coop.billing.offline.transactions import BankTransaction, Why
 from coop.billing.offline.transfers import Transfer
@@ -23,7 +24,7 @@ from coop.identity.accounts import Account
 from coop.membership import obstacles, terms
 from coop.membership.obstacles import DisputeOpen
 from coop.money import ZERO, Money
-from coop.policies import Dues, Pool, Version
+from coop.policies import Dues, Pool
 from coop.sponsorship import places
 from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units, new_id
@@ -152,15 +153,8 @@ async def receive(
 ) -> Payment:
     """Book money that was seen, and begin what it is for; the caller makes sure that it is done once."""
     await places.lock(work)
-    dues: Version[Dues] = await policies.in_force(work, Dues)
-    place_id = None
-    if transfer is not None:
-        dues, place_id = await transfers.take_up(work, transfer)
-    price = Money(dues.document.price)
-    if place_id is not None and (purpose != "dues" or not await _covers(work, place_id, price - amount)):
-        # Another sum came than the one for which the pool kept its part.
-        await places.close(work, await work.session.get_one(Place, place_id), "replaced")
-        place_id = None
+    counts = transfer is not None and await transfers.take_up(work, transfer)
+    dues = await transfers.law_of(work, transfer if counts else None)
     state = PaymentState(
         id=external_id,
         charge=None,
@@ -170,17 +164,34 @@ async def receive(
         currency=work.settings.currency,
         refunded=ZERO,
     )
-    await booking.book(
-        work,
-        state,
-        account_id=account_id,
-        purpose=purpose,
-        dues=dues,
-        place_id=place_id,
-        subscription=None,
-        operation=new_id(),
-        method=method,
-    )
+    if purpose == "household":
+        await household_sums.book(
+            work,
+            state,
+            payer_id=account_id,
+            transfer=transfer,
+            counts=counts,
+            dues=dues,
+            method=method,
+        )
+    else:
+        place_id = transfer.place_id if transfer is not None and counts else None
+        price = Money(dues.document.price)
+        if place_id is not None and (purpose != "dues" or not await _covers(work, place_id, price - amount)):
+            # Another sum came than the one for which the pool kept its part.
+            await places.close(work, await work.session.get_one(Place, place_id), "replaced")
+            place_id = None
+        await booking.book(
+            work,
+            state,
+            account_id=account_id,
+            purpose=purpose,
+            dues=dues,
+            place_id=place_id,
+            subscription=None,
+            operation=new_id(),
+            method=method,
+        )
     payment = await payments.of_gateway(work, external_id)
     if payment is None:
         msg = f"{external_id} was booked, but is not there"
@@ -193,12 +204,29 @@ async def _hindrance(work: UnitOfWork, transfer: Transfer, amount: Money) -> Why
     account = await work.session.get_one(Account, transfer.account_id)
     if account.erased_at is not None or account.locked_at is not None:
         return "account_closed"
-    if transfer.purpose != "dues":
+    if transfer.purpose == "sponsor":
         return None
+    if transfer.purpose == "gift":
+        return await _too_little_for_a_gift(work, transfer, amount)
     try:
         await obstacles.none_before(work, transfer.account_id)
     except DisputeOpen:
         return "dispute_open"
+    if transfer.purpose == "household":
+        counts = transfer.state == "open"
+        division = await household_sums.divide(work, account.id, amount, transfer, counts=counts)
+        return "household_short" if division.short else None
+    return await _too_little_for_a_year(work, account, transfer, amount)
+
+
+async def _too_little_for_a_gift(work: UnitOfWork, transfer: Transfer, amount: Money) -> Why | None:
+    law = await transfers.law_of(work, transfer if transfer.state == "open" else None)
+    return None if amount >= Money(law.document.price) else "gift_short"
+
+
+async def _too_little_for_a_year(
+    work: UnitOfWork, account: Account, transfer: Transfer, amount: Money
+) -> Why | None:
     if amount >= min(transfer.amount, transfer.price):
         return None
     # Less than was announced: the pool was never asked for that much, so its own rules are asked here.

@@ -32,6 +32,8 @@ Why = Literal[
     "dispute_open",
     "too_small",
     "needs_email",
+    "household_short",
+    "gift_short",
 ]
 
 
