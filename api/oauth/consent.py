@@ -85,6 +85,9 @@ async def ask(
         if typed
         else bool(remembered and remembered.shares_display_name),
         offline=scopes.OFFLINE in asked.scope,
+        # Shown as links; its logo is not (RFC 7591, section 2), since no page here loads anything from elsewhere.
+        policy_page=asked.client.details.get("policy_uri"),
+        terms_page=asked.client.details.get("tos_uri"),
         entitled=entitled,
         subject=claims.subject(units.settings, asked.client, account.id),
         errors=errors or {},

@@ -5,7 +5,7 @@ once: it is used up whatever comes of the request.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.authorization import client_keys, clients
-from coop.authorization.client_keys import ALGORITHMS, SIGNATURES, ClientKeys
+from coop.authorization.client_keys import ALGORITHMS, SIGNATURES, ClientKeys, Key
 from coop.authorization.clients import Client, digest
 from coop.database import Base, insert_once
 from coop.errors import Invalid, NotSignedIn
@@ -153,16 +153,26 @@ async def _signed(keys: ClientKeys, client: Client, assertion: str, header: dict
     if client.details.get("token_endpoint_auth_signing_alg", algorithm) != algorithm:
         raise InvalidClient("The client registered another algorithm for its assertions.")
     name = None if kid is None else str(kid)
-    if client.jwks_uri is not None:
-        tried = await keys.of(client.jwks_uri, algorithm, name)
+    address = client.jwks_uri
+    if address is None:
+        payload = _verified(assertion, client_keys.fitting(client_keys.read(client.jwks), algorithm, name))
     else:
-        tried = client_keys.fitting(client_keys.read(client.jwks), algorithm, name)
+        payload = _verified(assertion, await keys.of(address, algorithm, name))
+        if payload is None:
+            payload = _verified(assertion, await keys.of(address, algorithm, name, in_vain=True))
+    if payload is None:
+        raise InvalidClient
+    return payload
+
+
+def _verified(assertion: str, tried: Sequence[Key]) -> bytes | None:
+    """Return the payload, if one of the keys `tried` signed it."""
     for key in tried:
         try:
             return jws.deserialize_compact(assertion.encode("ascii"), key, registry=SIGNATURES).payload
         except (JoseError, ValueError):
             continue
-    raise InvalidClient
+    return None
 
 
 def _judged(settings: Settings, client: Client, payload: bytes, *, wall: datetime, path: str) -> ProvenClient:

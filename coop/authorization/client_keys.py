@@ -22,7 +22,7 @@ ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA")
 KEPT = timedelta(minutes=5)
 """How long a fetched set of keys is trusted without being looked at again."""
 REST = timedelta(seconds=30)
-"""How long an address is left alone after it was called, however many unknown keys are presented meanwhile."""
+"""How long an address is left alone after it was called in vain, however many unknown keys are presented meanwhile."""
 LARGEST = 64_000
 MOST_KEYS = 20
 _MOST_ADDRESSES = 1000
@@ -64,6 +64,8 @@ class _Published:
 
     keys: Sequence[Key] = ()
     asked_at: datetime | None = None
+    in_vain_at: datetime | None = None
+    """When it was asked for a key that was not there."""
     asking: anyio.Lock = field(default_factory=anyio.Lock)
 
 
@@ -79,21 +81,26 @@ class ClientKeys:
         self._clock = clock
         self._published: dict[str, _Published] = {}
 
-    async def of(self, address: str, algorithm: str, kid: str | None) -> list[Key]:
-        """Return the keys published at `address` by which a signature of this `algorithm` and key name can be verified."""
+    async def of(self, address: str, algorithm: str, kid: str | None, *, in_vain: bool = False) -> list[Key]:
+        """Return the keys published at `address` by which a signature of this `algorithm` and key name can be verified.
+
+        With `in_vain`, those that are known already did not verify it: the client may have changed a key and kept its name.
+        """
         published = self._published.setdefault(address, _Published())
         while len(self._published) > _MOST_ADDRESSES:
             del self._published[next(iter(self._published))]
         async with published.asking:
             wall = self._clock.wall()
-            found = fitting(published.keys, algorithm, kid)
+            stale = published.asked_at is None or wall - published.asked_at >= KEPT
             # A key that is not known yet may be a fresh one, but whoever makes names up must not make us call for each.
-            patience = KEPT if found else REST
-            if published.asked_at is None or wall - published.asked_at >= patience:
+            rested = published.in_vain_at is None or wall - published.in_vain_at >= REST
+            lacking = in_vain or not fitting(published.keys, algorithm, kid)
+            if stale or (lacking and rested):
                 published.keys = await self._fetch(address)
                 published.asked_at = wall
                 found = fitting(published.keys, algorithm, kid)
-            return found
+                published.in_vain_at = wall if in_vain or not found else None
+            return fitting(published.keys, algorithm, kid)
 
     async def _fetch(self, address: str) -> list[Key]:
         try:

@@ -111,7 +111,7 @@ def describe(told: ClientMetadata, settings: Settings) -> Description:
     words = (*(told.contacts or ()), *(told.default_acr_values or ()))
     for value in (*words, told.software_id or "", told.software_version or ""):
         if any(unicodedata.category(c)[0] == "C" for c in value):
-            raise BadClientMetadata("Write contacts, versions and acr values in visible characters.")
+            raise BadClientMetadata("Write contacts and versions in visible characters.")
     return Description(
         name=told.client_name or _name(told, settings),
         redirect_uris=told.redirect_uris,
@@ -158,7 +158,7 @@ def _members(body: bytes) -> dict[str, object]:
         members = msgspec.json.decode(body, type=dict[str, object])
         json.loads(body, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise BadClientMetadata("The metadata are a JSON object, with each member once.") from error
+        raise BadClientMetadata("The metadata are a JSON object.") from error
     # What is null is not said (RFC 7592, section 2.2).
     return {name: value for name, value in members.items() if value is not None}
 
@@ -167,7 +167,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Refuse what two readers could understand differently; the decoder would silently take the last."""
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("A member stands twice in one object.")
+        raise ValueError
     return members
 
 

@@ -302,13 +302,39 @@ async def test_a_fresh_key_is_found_by_its_name_and_names_made_up_call_for_nothi
         assert await prove(units, publisher.assertion(), keys=keys)
         publisher.key = new_key(kid="second")
         receiver.body = msgspec.json.encode(published(publisher.key))
-        for _ in range(5):
+        assert await prove(units, publisher.assertion(), keys=keys)
+        assert len(receiver.received) == 2
+
+        for n in range(5):
             with pytest.raises(InvalidClient):
-                await prove(units, publisher.assertion(), keys=keys)
-        assert len(receiver.received) == 1
+                await prove(units, publisher.assertion(header={"kid": f"made up {n}"}), keys=keys)
+        assert len(receiver.received) == 3
 
         clock.advance(client_keys.REST)
+        publisher.key = new_key(kid="third")
+        receiver.body = msgspec.json.encode(published(publisher.key))
         assert await prove(units, publisher.assertion(exp=int(START.timestamp()) + 90), keys=keys)
+
+    assert len(receiver.received) == 4
+
+
+@pytest.mark.parametrize("kid", ["first", None])
+async def test_a_fresh_key_of_an_old_name_is_found(
+    units: Units, publisher: SigningParty, kid: str | None
+) -> None:
+    async with listening() as receiver:
+        keys = await publish_at(units, publisher, receiver)
+        assert await prove(units, publisher.assertion(header={"kid": kid}), keys=keys)
+        publisher.key = new_key()
+        receiver.body = msgspec.json.encode(published(publisher.key))
+        assert await prove(units, publisher.assertion(header={"kid": kid}), keys=keys)
+        assert len(receiver.received) == 2
+
+        # After that the address is left alone for a while, whatever is signed under that name.
+        publisher.key = new_key()
+        for _ in range(5):
+            with pytest.raises(InvalidClient):
+                await prove(units, publisher.assertion(header={"kid": kid}), keys=keys)
 
     assert len(receiver.received) == 2
 
