@@ -36,7 +36,7 @@ LARGEST_BODY = 1_000_000
 
 def create_app(settings: Settings, gateway: Gateway, mailer: Mailer, clock: Clock) -> Litestar:
     """Return the service, ready to be served; nothing outside this module chooses an implementation."""
-    return join(build(), settings, gateway, mailer, clock)
+    return join(build(), Units(settings, clock), gateway, mailer)
 
 
 def build() -> Litestar:
@@ -62,9 +62,9 @@ def build() -> Litestar:
     )
 
 
-def join(app: Litestar, settings: Settings, gateway: Gateway, mailer: Mailer, clock: Clock) -> Litestar:
-    """Put behind the routes what they work with."""
-    units = Units(settings, clock)
+def join(app: Litestar, units: Units, gateway: Gateway, mailer: Mailer) -> Litestar:
+    """Put behind the routes what they work with; the service closes it when it ends."""
+    settings = units.settings
     app.state.update(
         {
             "units": units,
@@ -73,7 +73,7 @@ def join(app: Litestar, settings: Settings, gateway: Gateway, mailer: Mailer, cl
             "intake": Intake(units, gateway),
             "mailer": mailer,
             "hasher": Hasher(settings.password_workers),
-            "client_keys": ClientKeys(settings, clock),
+            "client_keys": ClientKeys(settings, units.clock),
             "published_keys": keys.PublishedKeys(units),
             "destination": api.oauth.authorize.destination,
         }

@@ -32,8 +32,8 @@ from coop.database import make_engine
 from coop.mail import Letter
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
+from tests import compiled, postgres
 from tests import demo as demos
-from tests import postgres
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ISSUER = "http://127.0.0.1:8000"
@@ -42,6 +42,7 @@ SECRET_KEY = "5e" * 32
 # A property is true or not; how long an example takes on a busy machine says nothing about it.
 hypothesis.settings.register_profile("coop", deadline=None)
 hypothesis.settings.load_profile("coop")
+compiled.once_a_process()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -139,7 +140,8 @@ async def database_url(engine_name: str, template: str, fast_path: Path) -> Asyn
     name = f"t{uuid4().hex}"
     connection = await asyncpg.connect(f"{server.replace('+asyncpg', '')}/postgres")
     await connection.execute(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY")
-    yield f"{server}/{name}"
+    # Without being told, the driver asks for encryption first, on a connection of its own.
+    yield f"{server}/{name}?ssl=disable"
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
 
@@ -192,8 +194,8 @@ def routes() -> Litestar:
 
 
 @pytest.fixture
-async def app(settings: Settings, postbox: Postbox, clock: FixedClock) -> AsyncIterator[Litestar]:
-    application = join(routes(), settings, StripeGateway(settings), postbox, clock)
+async def app(units: Units, postbox: Postbox) -> AsyncIterator[Litestar]:
+    application = join(routes(), units, StripeGateway(units.settings), postbox)
     async with application.lifespan():
         yield application
 

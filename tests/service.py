@@ -44,7 +44,7 @@ async def serving(settings: Settings, *, worker: bool = False) -> AsyncIterator[
     port = free_port()
     served = msgspec.structs.replace(settings, issuer=f"http://127.0.0.1:{port}", worker=worker)
     clock = MovableClock()
-    app = join(routes(), served, StripeGateway(served), Postbox(), clock)
+    app = join(routes(), Units(served, clock), StripeGateway(served), Postbox())
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none"))
     units = Units(served, clock)
     await found(units)

@@ -266,10 +266,10 @@ async def till(
     paid_by, url = sandbox
     settings = msgspec.structs.replace(settings, stripe_api_base=url)
     gateway = StripeGateway(settings)
-    app = join(routes(), settings, gateway, postbox, clock)
+    units = Units(settings, clock)
+    app = join(routes(), units, gateway, postbox)
     paid_by.transport = httpx.ASGITransport(app)
     async with app.lifespan(), httpx.AsyncClient(trust_env=False) as browser:
-        units: Units = app.state.units
         await found(units)
         till = Till(units, gateway, paid_by, clock, browser, app, postbox)
         yield till
