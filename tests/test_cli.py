@@ -1,4 +1,4 @@
-"""The command line, run as people run it: as a process."""
+"""The command line: what each command says, and how the processes begin and end that some of them are."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ import httpx
 import jsonschema
 import pytest
 
-from tests.demo import ROOT, Demo, coop, copy, eventually, free_ports
+from tests.demo import ROOT, Demo, coop, copy, eventually, free_ports, process
 
 SCHEMA = ROOT / "docs" / "schemas" / "books-check.schema.json"
 
@@ -37,7 +37,7 @@ def mine(founded: Path, tmp_path: Path) -> str:
 def test_help_is_quick_and_names_every_command() -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
 
-    told = coop("--help")
+    told = process("--help")
 
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # The time that it works, since others may keep the machine busy. 0.4 s is what is promised.
@@ -124,7 +124,7 @@ def test_an_unknown_setting_is_named_with_the_nearest(mine: str) -> None:
 
 
 def test_a_folder_without_a_cooperative_is_refused_in_one_line(tmp_path: Path) -> None:
-    refused = coop("books", "check", "--data", str(tmp_path))
+    refused = process("books", "check", "--data", str(tmp_path))
 
     assert refused.returncode == 1
     assert refused.stderr.startswith("coop: ")

@@ -601,7 +601,9 @@ async def test_the_command_tells_people_and_programs_what_differs(
     environment = {f"COOP_{name.upper()}": str(getattr(settings, name)) for name in names}
 
     async def coop(*words: str) -> subprocess.CompletedProcess[str]:
-        return await to_thread.run_sync(lambda: demo.coop("books", *words, COOP_DEMO="true", **environment))
+        return await to_thread.run_sync(
+            lambda: demo.process("books", *words, COOP_DEMO="true", **environment)
+        )
 
     told, listed = await coop("reconcile"), await coop("reconcile", "--quick", "--json")
 

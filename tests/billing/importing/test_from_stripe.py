@@ -185,7 +185,9 @@ async def test_the_command_rehearses_first_and_its_report_is_harmless(till: Till
     environment = {f"COOP_{name.upper()}": str(getattr(settings, name)) for name in names}
 
     async def coop(*words: str) -> subprocess.CompletedProcess[str]:
-        return await to_thread.run_sync(lambda: demo.coop("import", *words, COOP_DEMO="true", **environment))
+        return await to_thread.run_sync(
+            lambda: demo.process("import", *words, COOP_DEMO="true", **environment)
+        )
 
     told = await coop("members", str(file), "--report", str(listed))
     again = await coop("members", str(file), "--report", str(listed))
