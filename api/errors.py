@@ -217,12 +217,14 @@ _TITLE = {
     HTTPStatus.NOT_FOUND: marked("Nothing is here"),
     HTTPStatus.METHOD_NOT_ALLOWED: marked("Not in that way"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: marked("That is too large"),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: marked("Not in that form"),
 }
 _DETAIL = {
     HTTPStatus.NOT_FOUND: marked("There is nothing at this address."),
     HTTPStatus.METHOD_NOT_ALLOWED: marked("That method is not answered at this address."),
     HTTPStatus.BAD_REQUEST: marked("The request could not be understood."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: marked("The request is larger than anything this service expects."),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: marked("Send it as application/json."),
 }
 
 

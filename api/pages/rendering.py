@@ -29,7 +29,9 @@ AnyRequest = Request[object, object, State]
 
 
 def wants_page(request: AnyRequest) -> bool:
-    """Tell whether the visitor reads HTML; programs that accept anything get JSON."""
+    """Tell whether the visitor reads HTML; programs that accept anything get JSON, and so does who asks what only programs ask."""
+    if request.url.path.startswith(("/v1/", "/hooks/")):
+        return False
     return "text/html" in request.headers.get("accept", "")
 
 

@@ -1,6 +1,5 @@
 """The question that networks ask most: is this person a member?"""
 
-import json
 from http import HTTPStatus
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from api.dependencies import AnyRequest
 from api.v1 import conditional
 from api.v1.answers import Batch, BatchAnswer, EntitlementAnswer, SubjectText
 from api.v1.bearer import asking_network, network_only
+from api.v1.bodies import require_json
 from api.v1.problems import problems
 from coop.authorization.scopes import ENTITLEMENTS
 from coop.errors import Invalid
@@ -26,7 +26,11 @@ CACHE = "private, max-age=5"
 
 _SECURITY = [{"networkToken": [ENTITLEMENTS]}]
 _REFUSALS = problems(
-    HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )
 
 
@@ -34,12 +38,6 @@ class BadSubject(Invalid):
     """A subject is the `sub` of an ID Token: letters, digits, hyphens and underscores."""
 
     code = "bad_subject"
-
-
-class DuplicateKey(Invalid):
-    """A key stands twice in one JSON object; say what you mean once."""
-
-    code = "duplicate_key"
 
 
 @get(
@@ -67,20 +65,6 @@ async def one(
     return conditional.answer(request, _answer(subject, held), cache=CACHE, vary="Authorization")
 
 
-async def refuse_duplicate_keys(request: AnyRequest) -> None:
-    """Refuse what two readers could understand differently; the decoder would silently take the last."""
-
-    def once(pairs: list[tuple[str, object]]) -> None:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise DuplicateKey
-
-    try:
-        json.loads(await request.body(), object_pairs_hook=once)
-    except ValueError as error:
-        # No JSON, no Unicode, or a number of more digits than Python will read.
-        raise Invalid("The body is not JSON that this service reads.") from error
-
-
 @post(
     "/entitlements",
     operation_id="getEntitlements",
@@ -88,7 +72,7 @@ async def refuse_duplicate_keys(request: AnyRequest) -> None:
     tags=["Entitlements"],
     status_code=HTTPStatus.OK,
     guards=[network_only],
-    before_request=refuse_duplicate_keys,
+    before_request=require_json,
     security=_SECURITY,
     responses=_REFUSALS,
 )

@@ -10,7 +10,7 @@ from litestar.params import JSONBody
 from api.dependencies import AnyRequest
 from api.v1.answers import NetworkAnswer, NewNetwork, PluggedIn
 from api.v1.bearer import registrar_only
-from api.v1.entitlements import refuse_duplicate_keys
+from api.v1.bodies import require_json
 from api.v1.problems import problems
 from coop.authorization import onboarding, recipes, supervision
 from coop.authorization.clients import Client
@@ -26,7 +26,7 @@ from coop.unit_of_work import Units
     summary="Plug a network in",
     tags=["Networks"],
     guards=[registrar_only],
-    before_request=refuse_duplicate_keys,
+    before_request=require_json,
     security=[{"networkToken": [NETWORKS]}],
     responses=problems(
         HTTPStatus.BAD_REQUEST,
@@ -34,6 +34,7 @@ from coop.unit_of_work import Units
         HTTPStatus.FORBIDDEN,
         HTTPStatus.CONFLICT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ),
 )
 async def register(

@@ -14,6 +14,7 @@ _WHY = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.CONFLICT: "What was asked for exists already.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than any honest request.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is something else than JSON.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The service cannot answer right now; see Retry-After.",
 }
 

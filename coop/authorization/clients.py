@@ -371,6 +371,9 @@ def _readable(name: str) -> str:
 def _sector(described: Description, *, before: str | None = None) -> str:
     """Return the sector of a client without a network (OpenID Connect Core, section 8.1)."""
     hosts = {redirects.host(uri) for uri in described.redirect_uris}
+    if hosts <= set(redirects.LOCAL):
+        # The same on every machine, so that it tells nothing of whose software it is: each client is a sector of its own.
+        hosts = set()
     if described.sector_identifier_uri is not None:
         hosts = {redirects.host(described.sector_identifier_uri)}
     if len(hosts) > 1:

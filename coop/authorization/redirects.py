@@ -11,7 +11,7 @@ LONGEST = 2000
 
 # RFC 8252, section 7.3: the port of a loopback redirect is chosen when the native application starts.
 _LOOPBACK = ("127.0.0.1", "::1")
-_LOCAL = (*_LOOPBACK, "localhost")
+LOCAL = (*_LOOPBACK, "localhost")
 # A browser runs or opens what these name instead of handing it to an application.
 _DANGEROUS = frozenset(
     "about blob chrome data file filesystem ftp intent jar javascript mailto resource vbscript view-source "
@@ -34,7 +34,7 @@ def acceptable(uri: str, settings: Settings, *, native: bool) -> str:
         raise BadRedirectURI
     if parts.scheme == "https" and parts.hostname:
         return uri
-    if parts.scheme == "http" and parts.hostname in _LOCAL and (native or settings.demo):
+    if parts.scheme == "http" and parts.hostname in LOCAL and (native or settings.demo):
         return uri
     # Private-use schemes are reversed domain names (RFC 8252, section 7.1): without a dot anybody might claim them.
     if native and "." in parts.scheme and parts.scheme not in _DANGEROUS and not parts.netloc:

@@ -8,6 +8,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from coop.authorization import tokens
+from coop.authorization.clients import JWT_FORMAT
 from coop.authorization.effects import EndFamily, RevokeAccess
 from coop.authorization.facts import Access, Family, KnownClient, Refresh
 from coop.authorization.server import Request, Server
@@ -43,7 +44,13 @@ class Introspection(IntrospectionEndpoint):
         if access is None or access.client_id != client.id:
             return None
         self.server.family = facts.family
-        return self._told(access, access.scope) | {"token_type": "Bearer"}
+        told = self._told(access, access.scope) | {"token_type": "Bearer"}
+        if facts.family is None:
+            told["sub"] = client.client_id
+        if client.access_token_format == JWT_FORMAT:
+            # What the token says of itself (RFC 9068).
+            told["aud"] = self.server.settings.issuer
+        return told
 
     def check_permission(self, token: object, client: KnownClient, request: Request) -> bool:
         """Allow it: tokens of others were not even found."""

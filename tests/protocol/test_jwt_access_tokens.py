@@ -89,3 +89,18 @@ async def test_it_is_no_id_token(reader: RelyingParty) -> None:
     answer = await reader.authorize(prompt="none", id_token_hint=access)
 
     assert "error=invalid_request" in answer.headers["location"]
+
+
+@pytest.mark.usefixtures("ada")
+async def test_introspection_says_what_the_token_says_of_itself(
+    reader: RelyingParty, wire: httpx.AsyncClient
+) -> None:
+    own = (await reader.token(grant_type="client_credentials", scope="entitlements")).json()
+    members = await reader.tokens(scope="openid profile")
+
+    for told in (own, members):
+        _, claims = await read(wire, told["access_token"])
+        answer = await reader.introspect(told["access_token"])
+
+        same = {"iss", "sub", "aud", "client_id", "scope", "iat", "exp"}
+        assert {name: answer[name] for name in same} == {name: claims[name] for name in same}

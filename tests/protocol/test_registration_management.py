@@ -215,3 +215,19 @@ async def test_clients_of_one_host_share_a_subject_and_others_do_not(
         subjects.append((await read(wire, (await party.tokens())["id_token"]))[1]["sub"])
 
     assert subjects[0] == subjects[1] != subjects[2]
+
+
+@pytest.mark.usefixtures("ada")
+async def test_software_on_ones_own_machine_shares_a_subject_with_nobody(
+    wire: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    subjects = set()
+    for uris in (["http://127.0.0.1/1"], ["http://127.0.0.1/1"], ["http://[::1]/1", "http://localhost/1"]):
+        forum = await register(wire, redirect_uris=uris)
+        party = forum.party(client)
+        subjects.add((await read(wire, (await party.tokens())["id_token"]))[1]["sub"])
+        # Nor does it become somebody else by saying the same again.
+        await forum.put(redirect_uris=uris)
+        subjects.add((await read(wire, (await party.tokens())["id_token"]))[1]["sub"])
+
+    assert len(subjects) == 3

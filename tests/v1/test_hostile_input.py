@@ -2,6 +2,7 @@ import json
 
 import anyio
 import httpx
+import pytest
 from litestar import Litestar
 
 from tests.v1.conftest import Lagoon, serving
@@ -107,6 +108,38 @@ async def test_a_method_that_is_not_offered_is_a_405(client: httpx.AsyncClient, 
     }
 
     assert set(statuses.values()) == {405}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"],
+)
+@pytest.mark.parametrize("path", ["/v1/entitlements", "/v1/networks"])
+async def test_a_body_of_another_kind_is_a_415(
+    client: httpx.AsyncClient, lagoon: Lagoon, registrar: dict[str, str], path: str, kind: str
+) -> None:
+    headers = lagoon.headers if path == "/v1/entitlements" else registrar
+
+    answer = await client.post(path, content=b'{"subjects": ["x"]}', headers=headers | {"Content-Type": kind})
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+async def test_json_may_say_its_encoding_or_nothing(client: httpx.AsyncClient, lagoon: Lagoon) -> None:
+    for kind in ({}, {"Content-Type": "Application/JSON; charset=utf-8"}):
+        answer = await client.post(
+            "/v1/entitlements", content=b'{"subjects": ["x"]}', headers=lagoon.headers | kind
+        )
+
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/entitlements/x", "/v1/nowhere", "/v1/motions/x"])
+async def test_a_browser_that_looks_gets_what_programs_get(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers={"Accept": "text/html,application/xhtml+xml"})
+
+    assert answer.status_code in {400, 401, 404}
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_headers_that_are_no_text_are_refused(client: httpx.AsyncClient, app: Litestar) -> None:
