@@ -33,6 +33,7 @@ import coop.billing.reconciliation.streams
 import coop.billing.refunds
 import coop.billing.stripe_events
 import coop.billing.subscriptions
+import coop.billing.vat_payments
 import coop.governance.ballots
 import coop.governance.motions
 import coop.governance.roll

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import jsonschema
@@ -109,6 +110,19 @@ def test_damaged_books_are_named_with_where_and_what_to_do(mine: str) -> None:
     assert told[1] == "      expected: 0.00, the sum of its postings"
     assert told[2] == "      found:    5.00"
     assert told[3].startswith("      to do:    If all other rules hold, the row is wrong")
+
+
+def test_vat_is_shown_and_only_a_treasurer_records_what_is_owed(mine: str) -> None:
+    shown = coop("books", "vat", "--json", "--data", mine)
+    asked = ["--period", "2026", "--amount", "1.00", "--reference", "TR 1", "--reason", "Paid today"]
+    stranger = coop("books", "vat-paid", *asked, "--by", "nobody", "--data", mine)
+    undone = coop("books", "vat-undo", str(uuid4()), "--by", "nobody", "--reason", "Oh", "--data", mine)
+
+    assert json.loads(shown.stdout) == {"owed": 0, "months": [], "payments": []}
+    assert coop("books", "vat", "--data", mine).stdout == "Owed now: 0.00 USD\n"
+    for refused in (stranger, undone):
+        assert refused.returncode == 1
+        assert "Nobody has that handle" in refused.stderr
 
 
 def test_an_unknown_setting_is_named_with_the_nearest(mine: str) -> None:

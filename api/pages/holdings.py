@@ -198,6 +198,6 @@ HOLDINGS = (
 
 NOTHING_OF_A_PERSON = frozenset(
     "clients clock_offset covenant_signatures ledger_balances networks pairwise_fingerprint place_queue pool_mornings "
-    "policy_versions receipt_series schedule seals signing_keys stripe_reconciliations stripe_streams used_assertions webhook_endpoints".split()
+    "policy_versions receipt_series schedule seals signing_keys stripe_reconciliations stripe_streams used_assertions vat_payments webhook_endpoints".split()
 )
 """The tables that hold nothing about a person."""

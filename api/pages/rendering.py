@@ -106,6 +106,8 @@ def environment(locale: str) -> Environment:
     made.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
     # For words that come from elsewhere, such as the message of a refusal: looked up, never formatted.
     made.filters["browser"] = browser
+    made.filters["percent"] = lambda basis_points: percent(basis_points, locale)
+    made.filters["month"] = lambda first: format_date(first, format="LLLL y", locale=locale)
     made.filters["translate"] = lambda text: catalogue.gettext(text) if text else text
     return made
 

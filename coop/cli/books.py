@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from coop.billing import checks
-from coop.cli import reconciling
+from coop.cli import reconciling, taxes
 from coop.cli.configuration import data_option, opened, print_json, run, settings_of
 from coop.ledger import beancount, exports
 from coop.ledger.checks import Report
@@ -31,6 +31,9 @@ def books() -> None:
 
 books.add_command(reconciling.reconcile)
 books.add_command(reconciling.differences)
+books.add_command(taxes.vat)
+books.add_command(taxes.vat_paid)
+books.add_command(taxes.vat_undo)
 
 
 @books.command()

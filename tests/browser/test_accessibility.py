@@ -221,10 +221,12 @@ async def test_no_page_of_a_household_has_a_fault_that_axe_can_find(
         await people.register(units, "bob"),
     )
     await accept(units, bob, await invitation(units, ada))
+    async with units.open() as work:
+        await transfers.announce(work, ada.id, Money(2500), purpose="household")
     link = f"/household/{await invitation(units, ada)}"
     tab = await signed_in(context, origin, units, ada)
     found = []
-    for path in ("/account/household", "/account/household/pay", link):
+    for path in ("/account/household", "/account/household/pay", "/account/transfer", link):
         await tab.goto(origin + path)
         await tab.wait_for_selector("h1")
         found += [f"{path} {fault}" for fault in await faults(tab)]
@@ -243,7 +245,9 @@ async def test_no_page_of_a_member_has_a_fault_that_axe_can_find(
         waiting = await gifts.buy(
             work, account.id, gift_id=uuid4(), dues=await policies.in_force(work, policies.Dues)
         )
-        await transfers.announce(work, account.id, Money(2500))
+        for purpose in transfers.PURPOSES:
+            if purpose != "household":
+                await transfers.announce(work, account.id, Money(2500), purpose=purpose)
     link = f"/gift/{gifts.code(units.settings, waiting.id)}"
     tab = await signed_in(context, origin, units, account)
     found = []
@@ -315,7 +319,7 @@ async def test_no_page_of_the_steward_s_desk_has_a_fault_that_axe_can_find(
     found = []
     below = (
         *("", "/member", "/payments", f"/payments/{stray}", "/sending", "/refunds", "/disputes"),
-        *("/differences", "/proposals", "/cash", "/statement"),
+        *("/differences", "/proposals", "/cash", "/statement", "/vat"),
     )
     for path in below:
         answer = await tab.goto(f"{origin}/steward{path}")

@@ -8,6 +8,7 @@ import pytest
 from coop.billing.offline import matching, statements, transactions
 from coop.identity.accounts import Account
 from coop.membership import standing
+from coop.money import Money
 from coop.settings import Settings
 from coop.unit_of_work import Units
 from tests import cooperative, people
@@ -25,6 +26,7 @@ PAGES = (
     "/proposals",
     "/cash",
     "/statement",
+    "/vat",
 )
 
 
@@ -237,3 +239,41 @@ async def test_a_credit_is_no_household_s_without_one_and_may_buy_a_gift(
     answer = await client.post(path, data=given | {"what": "gift"})
 
     assert answer.headers["location"] == "/steward/payments?done=decided"
+
+
+@pytest.fixture
+async def owing(units: Units, tess: Account) -> Account:
+    """Let a year bear VAT, so that something is owed."""
+    msgspec.structs.force_setattr(units.settings, "vat_rates", "2300 from 2020-01-01")
+    async with units.open() as work:
+        await matching.receive(
+            work,
+            account_id=tess.id,
+            amount=Money(2500),
+            purpose="dues",
+            method="bank",
+            external_id="bank:1",
+        )
+    return tess
+
+
+@pytest.mark.usefixtures("owing")
+async def test_vat_is_recorded_as_paid_and_undone(client: httpx.AsyncClient) -> None:
+    assert 'href="/steward/vat"' in (await client.get("/steward")).text
+    assert "$4.67" in (await client.get("/steward/vat")).text
+    given = {"period": "2026-03", "amount": "4.67", "reference": "TR 1", "reason": "Paid today"}
+    refused = await client.post("/steward/vat", data=given | {"amount": "4.68"})
+    assert (refused.status_code, 'href="#amount"' in refused.text) == (400, True)
+
+    for _ in range(2):
+        answer = await client.post("/steward/vat", data=given)
+        assert answer.headers["location"] == "/steward/vat?done=decided"
+    text = (await client.get("/steward/vat")).text
+    assert re.search(r"Owed now</dt><dd>.*\$0<", text)
+    undo = re.search(r'href="(/steward/vat/[0-9a-f-]+)"', text)
+    assert undo
+    assert (await client.post(undo[1], data={})).status_code == 400
+    await client.post(undo[1], data={"reason": "It came back"})
+
+    assert "Undone on" in (await client.get("/steward/vat")).text
+    assert (await client.get(undo[1])).status_code == 404

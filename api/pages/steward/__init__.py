@@ -2,7 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
-from api.pages.steward import money, overview, people, proposals, statement
+from api.pages.steward import money, overview, people, proposals, statement, taxes
 
 routes: list[ControllerRouterHandler] = [
     *money.routes,
@@ -10,4 +10,5 @@ routes: list[ControllerRouterHandler] = [
     *people.routes,
     *proposals.routes,
     *statement.routes,
+    *taxes.routes,
 ]

@@ -6,8 +6,10 @@ from litestar.di import NamedDependency
 from api.dependencies import AnyRequest, Viewer
 from api.pages.rendering import page
 from api.pages.steward.access import PATH, admit
+from coop.billing import vat_payments
 from coop.billing.desk import waiting
 from coop.billing.reconciliation import differences
+from coop.money import ZERO
 from coop.unit_of_work import Units
 
 
@@ -20,7 +22,8 @@ async def desk(
         treasurer = await admit(work, signed_in)
         counted = await waiting.count(work)
         apart = await differences.count(work)
-    return page("steward/desk.html", request, desk=counted, differences=apart, treasurer=treasurer)
+        taxed = bool(units.settings.vat_rates) or await vat_payments.owed(work) != ZERO
+    return page("steward/desk.html", request, desk=counted, differences=apart, treasurer=treasurer, vat=taxed)
 
 
 routes = [desk]

@@ -34,6 +34,7 @@ async def run(work: UnitOfWork) -> Report:
         await purses.nobody_owes_credit(work),
         await vat.vat_lines(work),
         await vat.vat_of_years(work),
+        await vat.vat_owed(work),
         await papers.receipts_numbered(work),
     )
     return msgspec.structs.replace(

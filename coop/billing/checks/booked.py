@@ -21,11 +21,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from coop.billing import vat_payments
 from coop.billing.disputes import Dispute
 from coop.billing.household_dues import HouseholdYear
 from coop.billing.instalment_plans import InstalmentPlan
 from coop.billing.payments import ARRIVES_AT, Payment
 from coop.billing.refunds import Refund
+from coop.billing.vat_payments import VatPayment
 from coop.ledger import (
     DEFERRED_DUES,
     DISPUTED,
@@ -34,6 +36,8 @@ from coop.ledger import (
     MEMBER_CREDIT,
     RESERVED,
     STRIPE_PENDING,
+    VAT_PAYABLE,
+    JournalEntry,
 )
 from coop.membership.terms import Term
 from coop.sponsorship.gifts import Gift
@@ -80,7 +84,7 @@ def _row(named: Words, external_id: Words, account: Words | str, amount: ColumnE
 def money_rules(work: UnitOfWork) -> list[Booked]:
     """Return what payments, refunds, disputes, the pool and gifts must have in the journal."""
     arrives = case(*((Payment.method == method, account) for method, account in ARRIVES_AT.items()))
-    refund, gift = spelled(work, Refund.id), spelled(work, Gift.id)
+    refund, gift, paid = spelled(work, Refund.id), spelled(work, Gift.id), spelled(work, VatPayment.id)
     return [
         Booked(
             what="payment",
@@ -149,6 +153,22 @@ def money_rules(work: UnitOfWork) -> list[Booked]:
                 RESERVED,
                 minor(Reservation.amount),
             ).where(Reservation.state == "released"),
+        ),
+        Booked(
+            what="payment to the tax office",
+            source=vat_payments.SOURCE,
+            rows=_row(paid, paid, VAT_PAYABLE, minor(VatPayment.amount)),
+        ),
+        Booked(
+            what="payment to the tax office, undone,",
+            source="reversal",
+            rows=_row(paid, spelled(work, JournalEntry.id), VAT_PAYABLE, -minor(VatPayment.amount))
+            .select_from(VatPayment)
+            .join(
+                JournalEntry,
+                and_(JournalEntry.source == vat_payments.SOURCE, JournalEntry.external_id == paid),
+            )
+            .where(VatPayment.undone_at.is_not(None)),
         ),
         Booked(
             what="ended gift",
@@ -248,6 +268,7 @@ def founded(work: UnitOfWork) -> dict[str, list[Select[Any]]]:
             select(literal("default:").concat(plan)),
             select(literal("stop:").concat(plan)).where(InstalmentPlan.state == "ended"),
         ],
+        vat_payments.SOURCE: [select(spelled(work, VatPayment.id))],
         "withdrawal": [select(spelled(work, Term.id)).where(Term.ended_early_at.is_not(None))],
     }
 

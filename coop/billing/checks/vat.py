@@ -4,9 +4,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, case, exists, func, or_, select, type_coerce
 
+from coop.billing import vat_payments
 from coop.billing.checks.booked import minor
 from coop.billing.importing.held import ImportedMembership
 from coop.billing.instalment_plans import InstalmentPlan
+from coop.billing.vat_payments import VatPayment
 from coop.ledger import VAT_PAYABLE, EntryPosting, JournalEntry
 from coop.ledger.chart import VAT
 from coop.ledger.checks.report import MOST_FINDINGS, Check, Finding, check, named, plain
@@ -16,7 +18,7 @@ from coop.money import WHOLE
 from coop.unit_of_work import UnitOfWork
 
 BOOKED_BY = (VAT, "refund", "withdrawal", "dispute", "instalments")
-"""The sources whose entries move VAT with the dues of years; what else does is booked by hand, as a payment to the tax office."""
+"""The sources whose entries move VAT with the dues of years; apart from them, it is paid to the tax office."""
 
 _LINE = type_coerce(VatLine.vat, BigInteger)
 _POSTED = type_coerce(EntryPosting.amount, BigInteger)
@@ -115,6 +117,44 @@ async def vat_of_years(work: UnitOfWork) -> Check:
         more=await _count(work, apart) - len(findings),
         holds="each year has the VAT that its price contains",
     )
+
+
+async def vat_owed(work: UnitOfWork) -> Check:
+    """VAT payable is the VAT of all years, less what was paid to the tax office; nothing else has moved it."""
+    arose = await _sum(work, select(func.sum(_LINE)))
+    paid = await _sum(work, select(func.sum(minor(VatPayment.amount))).where(VatPayment.undone_at.is_(None)))
+    payable = -await _sum(work, select(func.sum(_POSTED)).where(EntryPosting.account == VAT_PAYABLE))
+    findings = []
+    if payable != arose - paid:
+        strange = await work.session.scalars(
+            select(JournalEntry)
+            .where(
+                JournalEntry.source.not_in((*BOOKED_BY, vat_payments.SOURCE)),
+                exists().where(EntryPosting.entry_id == JournalEntry.id, EntryPosting.account == VAT_PAYABLE),
+            )
+            .order_by(JournalEntry.recorded_at, JournalEntry.id)
+            .limit(5)
+        )
+        by_hand = "; ".join(named(entry) for entry in strange)
+        findings.append(
+            Finding(
+                where=str(VAT_PAYABLE),
+                expected=f"{plain(work.settings, arose - paid)}: {plain(work.settings, arose)} of all years, less "
+                f"{plain(work.settings, paid)} that was paid to the tax office",
+                found=plain(work.settings, payable) + (f", moved as well in {by_hand}" if by_hand else ""),
+                remedy="rows_booked and vat_lines name the payment or entry if one was changed or lost; an entry made by hand is to "
+                "be reversed (two treasurers)",
+            )
+        )
+    return check(
+        "vat_owed",
+        findings,
+        holds=f"{plain(work.settings, payable)} is owed to the tax office, {plain(work.settings, paid)} was paid to it",
+    )
+
+
+async def _sum(work: UnitOfWork, rows: Select[*tuple[Any, ...]]) -> int:
+    return int(await work.session.scalar(rows) or 0)
 
 
 async def _count(work: UnitOfWork, rows: Select[*tuple[Any, ...]]) -> int:

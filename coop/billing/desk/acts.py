@@ -11,12 +11,13 @@ import msgspec
 from sqlalchemy import select, update
 
 from coop import ledger
-from coop.billing import disputes, household_dues, refunds
+from coop.billing import disputes, household_dues, refunds, vat_payments
 from coop.billing.disputes import Dispute
 from coop.billing.offline import matching, transactions, transfers
 from coop.billing.offline.transfers import Purpose
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund, TooMuchBack
+from coop.billing.vat_payments import PayVat, UndoVat
 from coop.database import changed
 from coop.errors import Invalid, NotFound
 from coop.identity.accounts import Account
@@ -83,7 +84,7 @@ class SettleDispute(msgspec.Struct, frozen=True, kw_only=True, tag="settle_dispu
     received: int
 
 
-Act = Cash | Assign | SendBack | GiveToPool | SetAside | GiveBack | SettleDispute
+Act = Cash | Assign | SendBack | GiveToPool | SetAside | GiveBack | SettleDispute | PayVat | UndoVat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,12 @@ async def in_words(work: UnitOfWork, proposal: Proposal) -> Proposed:
             amount = Money(act.amount)
         elif isinstance(act, SettleDispute):
             amount, detail = Money(act.received), act.dispute_id
+        elif isinstance(act, PayVat):
+            amount, detail = Money(act.amount), f"{act.period}: {act.reference}"
+        elif isinstance(act, UndoVat):
+            paid = await work.session.get(vat_payments.VatPayment, act.payment_id)
+            if paid is not None:
+                amount, detail = paid.amount, f"{paid.period}: {paid.reference}"
         else:
             found = await work.session.get(transactions.BankTransaction, act.transaction_id)
             if found is not None:
@@ -227,6 +234,9 @@ async def _carry_out(work: UnitOfWork, act: Act, *, external_id: str) -> None:
     if isinstance(act, SettleDispute):
         await disputes.settle(work, act.dispute_id, received=Money(act.received))
         return
+    if isinstance(act, PayVat | UndoVat):
+        await vat_payments.carry_out(work, act)
+        return
     transaction = await transactions.get(work, act.transaction_id)
     match act:
         case Assign():
@@ -294,6 +304,8 @@ async def _weighed(work: UnitOfWork, act: Act) -> tuple[Money, UUID | None]:
             disputed = await work.session.get_one(Payment, dispute.payment_id)
             # Forgiven or made good: as much is at stake.
             return dispute.amount, disputed.account_id
+        case PayVat() | UndoVat():
+            return await vat_payments.weigh(work, act), None
         case SetAside():
             await transactions.get(work, act.transaction_id)
             return ZERO, None
@@ -327,8 +339,10 @@ def _subject(act: Act) -> str:
     match act:
         case Cash():
             return ""
-        case GiveBack():
+        case GiveBack() | UndoVat():
             return str(act.payment_id)
+        case PayVat():
+            return f"{act.period}: {act.reference}"[:200]
         case SettleDispute():
             return act.dispute_id[:200]
         case _:
