@@ -5,10 +5,12 @@ import httpx
 from sqlalchemy import select
 
 from api.sandbox import Fault
+from api.sandbox.problems import Doc
 from coop.billing import cards, reconciliation
 from coop.billing.cards import CardVisit
 from coop.billing.payments import Payment
 from coop.identity.accounts import Account
+from tests.billing.test_instalments import MONTH, pass_time, plan_of
 from tests.till import Till
 
 MASTERCARD = "5555555555554444"
@@ -127,3 +129,41 @@ async def back_from(till: Till, page: httpx.AsyncClient) -> httpx.Response:
     async with till.units.read() as work:
         visit = (await work.session.scalars(select(CardVisit))).one()
     return await page.get(f"/account/card/return?visit={visit.id}")
+
+
+async def test_a_changed_card_pays_instalments_and_monthly_gifts_too(till: Till) -> None:
+    ada = await till.person()
+    await till.pay(ada, instalments=True)
+    await till.pay(ada, 500, purpose="sponsor", automatic=True)
+    await till.pay(await till.person("bob"), automatic=True)
+
+    await cards.settle(till.units, till.gateway, await leave(till, ada))
+    before = {one["id"] for one in await charges(till)}
+    await pass_time(till, MONTH)
+
+    new = [one for one in await charges(till) if one["id"] not in before]
+    assert sorted(one["amount"] for one in new) == [209, 500]
+    assert {one["payment_method_details"]["card"]["last4"] for one in new} == {MASTERCARD[-4:]}
+    assert await till.count(Payment, Payment.purpose == "instalment") == 2
+
+
+async def test_an_instalment_that_the_old_card_could_not_pay_is_paid_by_the_new_one_at_once(
+    till: Till,
+) -> None:
+    ada = await till.person()
+    await till.pay(ada, instalments=True)
+    await till.sandbox.arm(Fault(kind="declined", times=1))
+    await pass_time(till, MONTH)
+    assert await till.count(Payment) == 1
+
+    await cards.settle(till.units, till.gateway, await leave(till, ada))
+    await till.sandbox.settle()
+
+    assert await till.count(Payment, Payment.purpose == "instalment") == 2
+    plan = await plan_of(till)
+    assert (plan.state, plan.paid) == ("running", 2)
+
+
+async def charges(till: Till) -> list[Doc]:
+    """Return what was charged to cards."""
+    return await till.sandbox.run(lambda desk: desk.where("charge", status="succeeded"))
