@@ -4,14 +4,17 @@ PostgreSQL is handed whole columns as arrays, which one statement takes apart; S
 rows within the driver. Values go through the column types of the model, as everywhere.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVarTuple, cast
 
-from sqlalchemy import Date, DateTime, Table
+import msgspec
+from sqlalchemy import ARRAY, ColumnElement, CursorResult, Date, DateTime, Table, any_, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from coop.database import Base
 
@@ -20,6 +23,27 @@ Convert = Callable[[Any], Any]
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 _SQLITE = sqlite.dialect()
+
+
+Columns = TypeVarTuple("Columns")
+
+
+async def read(session: AsyncSession, statement: TypedReturnsRows[*Columns]) -> CursorResult[*Columns]:
+    """Read columns of many rows, without what a session does for each row in case it were an object."""
+    await session.flush()
+    return await (await session.connection()).execute(statement)
+
+
+def among(
+    session: AsyncSession, column: InstrumentedAttribute[Any], values: Collection[object]
+) -> ColumnElement[bool]:
+    """Return the condition that a column is one of many values, handed over in one parameter instead of one each."""
+    if not _is_sqlite(session):
+        return column == any_(literal(list(values), ARRAY(column.type)))
+    (convert,) = _converters(column.class_.__table__, (column.key,), _SQLITE)
+    plain = list(values) if convert is None else [convert(value) for value in values]
+    given = func.json_each(msgspec.json.encode(plain).decode()).table_valued("value")
+    return column.in_(select(given.c.value))
 
 
 async def insert(

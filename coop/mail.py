@@ -1,9 +1,9 @@
 """Letters, and the port through which they leave: SMTP, or a mailbox that the demo shows as a page."""
 
+import secrets
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Protocol
-from uuid import uuid4
 
 import aiosmtplib
 import msgspec
@@ -32,7 +32,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 def keyed(letter: Letter) -> Letter:
     """Return `letter` with a key by which a repeated sending is recognised."""
-    return letter if letter.key else msgspec.structs.replace(letter, key=uuid4().hex)
+    return letter if letter.key else msgspec.structs.replace(letter, key=secrets.token_hex(16))
 
 
 class Mailer(Protocol):

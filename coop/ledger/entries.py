@@ -1,9 +1,9 @@
 """Entries and postings: what the journal is made of."""
 
 import datetime as dt
-from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,8 +13,7 @@ from coop.money import Money
 from coop.unit_of_work import new_id
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """One movement on one ledger account; positive is a debit, negative a credit."""
 
     account: LedgerAccount

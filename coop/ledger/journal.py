@@ -8,9 +8,9 @@ A mistake is corrected by the opposite entry.
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -25,8 +25,7 @@ from coop.money import ZERO, Money
 from coop.unit_of_work import UnitOfWork, new_id
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """An entry to be booked with others, as `post` takes it."""
 
     source: str
@@ -35,7 +34,7 @@ class Draft:
     postings: Sequence[Posting]
     policy_version: UUID | None = None
     person: UUID | None = None
-    id: UUID = field(default_factory=new_id)
+    id: UUID = msgspec.field(default_factory=new_id)
 
 
 FEWEST = 2

@@ -109,9 +109,10 @@ async def erase(work: UnitOfWork, account_id: UUID) -> None:
 
 
 async def _known(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, UUID]:
-    rows = await work.session.execute(
+    rows = await bulk.read(
+        work.session,
         select(PersonReference.account_id, PersonReference.reference).where(
-            PersonReference.account_id.in_(account_ids)
-        )
+            bulk.among(work.session, PersonReference.account_id, account_ids)
+        ),
     )
-    return {row.account_id: row.reference for row in rows}
+    return {row[0]: row[1] for row in rows}

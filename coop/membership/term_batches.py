@@ -1,10 +1,10 @@
 """Terms of many members at once: what `terms` does for one, in as many statements."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import aliased
 
@@ -19,16 +19,14 @@ from coop.policies import Dues, Version
 from coop.unit_of_work import UnitOfWork, new_id
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(msgspec.Struct, frozen=True):
     """What an account has had so far."""
 
     terms: int = 0
     last: Last | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """A year to be granted to an account."""
 
     account_id: UUID
@@ -36,8 +34,7 @@ class Grant:
     dues: Version[Dues]
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(msgspec.Struct, frozen=True):
     """A year that was."""
 
     account_id: UUID
@@ -57,7 +54,8 @@ async def pasts(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, P
         )
         .scalar_subquery()
     )
-    rows = await work.session.execute(
+    rows = await bulk.read(
+        work.session,
         select(
             Term.account_id,
             Term.ordinal,
@@ -69,8 +67,10 @@ async def pasts(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, P
             Term.ended_early_at,
         )
         # The newest that was lived, and those after it that were given back before they began.
-        .where(Term.account_id.in_(account_ids), Term.ordinal >= func.coalesce(newest, 1))
-        .order_by(Term.ordinal)
+        .where(
+            bulk.among(work.session, Term.account_id, account_ids), Term.ordinal >= func.coalesce(newest, 1)
+        )
+        .order_by(Term.ordinal),
     )
     found: dict[UUID, Past] = {}
     for account_id, ordinal, first_day, year, begins, ends, grace_until, ended_early_at in rows:
@@ -122,13 +122,17 @@ async def _activate(work: UnitOfWork, granted: Sequence[Granted]) -> None:
         Member,
         ("account_id", "first_day", "active", "covered_until"),
         # Always in the same order, so that two units never wait for each other's second row.
-        sorted((one.account_id, one.year.first_day, False, one.year.grace_until) for one in granted),
+        [
+            (one.account_id, one.year.first_day, False, one.year.grace_until)
+            for one in sorted(granted, key=lambda one: one.account_id.int)
+        ],
         on_conflict="ON CONFLICT (account_id) DO UPDATE SET covered_until = excluded.covered_until",
     )
+    accounts = bulk.among(work.session, Member.account_id, [one.account_id for one in granted])
     activated = set(
         await work.session.scalars(
             update(Member)
-            .where(Member.account_id.in_([one.account_id for one in granted]), Member.active.is_(False))
+            .where(accounts, Member.active.is_(False))
             .values(active=True)
             .returning(Member.account_id)
             .execution_options(synchronize_session=False)

@@ -6,9 +6,9 @@ is given back twice, receipts can say what tax was in a payment, and the balance
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, SmallInteger, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -47,8 +47,7 @@ class VatLine(Base):
     refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"), index=True, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """Some dues of one year and one payment, and the VAT in them."""
 
     term_id: UUID | None
@@ -68,8 +67,7 @@ def total(parts: Sequence[Part]) -> Money:
     return sum((part.vat for part in parts), ZERO)
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(msgspec.Struct, frozen=True):
     """A year whose VAT is to be booked."""
 
     term_id: UUID

@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from coop.clock import anniversary, local_date, midnight
 from coop.errors import Refused
 
@@ -15,8 +17,7 @@ class AlreadyRenewed(Refused):
     code = "already_renewed"
 
 
-@dataclass(frozen=True, slots=True)
-class Last:
+class Last(msgspec.Struct, frozen=True):
     """The newest year of an account that was not given back before it began."""
 
     first_day: date

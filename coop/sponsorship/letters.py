@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+import msgspec
 from babel.dates import format_date
 from babel.numbers import format_currency
 
@@ -154,8 +155,7 @@ def post(
         work.send(Letter(to=account.email, subject=subject, body=body), dedupe_key=key)
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
+class Addressed(msgspec.Struct, frozen=True):
     """One letter of many: to whom, in which language, once under which key, and what it says."""
 
     to: str | None

@@ -5,10 +5,10 @@ to catch, who takes them one by one then.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Select, select, update
 
 from coop import bulk, ledger, policies
@@ -25,8 +25,7 @@ from coop.sponsorship.places import OPEN, End, Place
 from coop.unit_of_work import UnitOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """What has to be known of a place to decide upon it, and to write to its owner."""
 
     id: int
@@ -116,7 +115,7 @@ async def close(work: UnitOfWork, closing: Sequence[Candidate], why: End) -> Mon
     """End requests that have not begun, and return what had been kept for them, which is the pool's again."""
     closed = await work.session.scalars(
         update(Place)
-        .where(Place.id.in_([place.id for place in closing]), Place.state.in_(OPEN))
+        .where(bulk.among(work.session, Place.id, [place.id for place in closing]), Place.state.in_(OPEN))
         .values(state="closed", ended_as=why, ended_at=work.now, held_until=None)
         .returning(Place.id)
         .execution_options(synchronize_session=False)

@@ -157,14 +157,14 @@ async def spend_all(work: UnitOfWork, keys: Sequence[str]) -> dict[str, Money]:
 
 
 async def _end_all(work: UnitOfWork, keys: Sequence[str], state: str) -> dict[str, Money]:
-    rows = await work.session.execute(
+    rows = await bulk.read(
+        work.session,
         update(Reservation)
-        .where(Reservation.key.in_(keys), Reservation.state == "held")
+        .where(bulk.among(work.session, Reservation.key, keys), Reservation.state == "held")
         .values(state=state, ended_at=work.now)
-        .returning(Reservation.key, Reservation.amount)
-        .execution_options(synchronize_session=False)
+        .returning(Reservation.key, Reservation.amount),
     )
-    return {row.key: row.amount for row in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 async def _end(work: UnitOfWork, key: str, state: str) -> bool:

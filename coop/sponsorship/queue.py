@@ -6,11 +6,12 @@ covers it and nobody waits longer; else it queues, and nobody is skipped for a s
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Select, exists, func, select, true
 
 from coop import bulk, ledger, policies
@@ -155,7 +156,13 @@ async def turn(
     if found.needless:
         await _price_fell(work, found.needless, price)
     awards = [
-        _award(work, replace(place, policy_version=dues.id), place.id == asking, until, law.offer_days)
+        _award(
+            work,
+            msgspec.structs.replace(place, policy_version=dues.id),
+            place.id == asking,
+            until,
+            law.offer_days,
+        )
         for place in found.given
     ]
     freed = ZERO
@@ -181,20 +188,20 @@ async def _line(work: UnitOfWork, *, firsts: bool, most: int) -> list[Candidate]
     found: list[Candidate] = []
     # Those whose money came without a live reservation stand before all others.
     for credited in (Place.credited, ~Place.credited):
-        rows = await work.session.execute(
+        rows = await bulk.read(
+            work.session,
             waiting()
             .where(credited)
             # With the month's first places given out, those who were members before still have their turn.
             .where(true() if firsts else Place.first.is_(False))
             .order_by(Place.asked_at, Place.id)
-            .limit(most - len(found))
+            .limit(most - len(found)),
         )
         found += [Candidate(*row) for row in rows]
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Award:
+class _Award(msgspec.Struct, frozen=True):
     """What becomes of a place that the pool covers."""
 
     place: Candidate

@@ -1,5 +1,9 @@
 """The runs over the whole line: by batches, in as many statements as for one, and nobody is held up by another."""
 
+import contextlib
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -114,6 +118,37 @@ async def test_a_batch_takes_as_many_statements_as_one_member(units: Units) -> N
         counts.append(len(said))
 
     assert counts[0] == counts[1]
+
+
+async def test_what_a_run_holds_and_says_at_a_time_does_not_grow_with_the_members(
+    units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "BATCH", 20)
+    await found(units)
+    held, said_by = [], []
+    # The first run also loads and compiles what every run needs.
+    for first, size in ((0, 20), (20, 60), (80, 240)):
+        await wait_in_line(units, size, first=first)
+        with said_to(units) as said, peak() as most:
+            assert await runs.grant_due(units) == size
+            held.append(most())
+        said_by.append(len(said))
+
+    assert held[2] < 1.3 * held[1]
+    # Nine batches more than three cost three times as much as two more than one.
+    assert (said_by[2] - said_by[1]) * 2 == (said_by[1] - said_by[0]) * 9
+
+
+@contextlib.contextmanager
+def peak() -> Iterator[Callable[[], int]]:
+    """Tell the most bytes that were held at a time beyond those held at the beginning."""
+    gc.collect()
+    tracemalloc.start()
+    began, _ = tracemalloc.get_traced_memory()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1] - began
+    finally:
+        tracemalloc.stop()
 
 
 async def test_one_place_that_cannot_begin_holds_up_nobody(units: Units) -> None:
