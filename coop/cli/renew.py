@@ -38,9 +38,12 @@ def renew(data: Path | None) -> None:
         async with opened(settings) as units:
             # What is loaded by now stays to the end: to look for garbage in it, batch by batch, took a quarter of the time.
             gc.freeze()
-            for stage in renewal_run.stages(units):
+            stages = renewal_run.stages(units)
+            # So that the bars, which come one after another, begin in the same place.
+            width = max(len(stage.name) for stage in stages)
+            for stage in stages:
                 due = await stage.due()
-                with _shown(stage.name, due) as tell:
+                with _shown(stage.name, due, width) as tell:
                     done = await stage.run(tell)
                 click.echo(f"{stage.name}: {done}")
 
@@ -48,12 +51,12 @@ def renew(data: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _shown(name: str, due: int) -> "Iterator[Tell]":
+def _shown(name: str, due: int, width: int) -> "Iterator[Tell]":
     """Show how far a stage is: as a bar on a terminal, else by a line now and then."""
     if not due:
         yield _silence
     elif sys.stderr.isatty():
-        with _bar(name, due) as tell:
+        with _bar(name.ljust(width), due) as tell:
             yield tell
     else:
         yield _lines(name, due)
@@ -90,9 +93,10 @@ def _bar(name: str, due: int) -> "Iterator[Tell]":
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        # Rich draws what is done in red, as if it were amiss.
+        BarColumn(complete_style="green", finished_style="green"),
         MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(name, total=due)
