@@ -120,16 +120,23 @@ async def _wanted(work: UnitOfWork) -> tuple[Select[UUID, datetime, str], Select
     dues = (await policies.in_force(work, Dues)).document
     law = (await policies.in_force(work, Pool)).document
     unannounced = ~exists().where(RenewalNotice.term_id == Term.id, RenewalNotice.days > 0)
+    # Seen to already: to look at it again, every time for a month, would hold the queue for nothing.
+    kept = exists().where(
+        Place.account_id == Subscription.account_id,
+        Place.state == "offered",
+        Place.contribution == Subscription.amount,
+        Place.held_until > work.now,
+    )
     return (
         _ending(work, timedelta(days=law.reserve_before_end_days), unannounced),
-        _ending(work, timedelta(days=max(dues.notice_days)), Subscription.amount < Money(dues.price)),
+        _ending(work, timedelta(days=max(dues.notice_days)), Subscription.amount < Money(dues.price), ~kept),
     )
 
 
 def _ending(
-    work: UnitOfWork, within: timedelta, condition: ColumnElement[bool]
+    work: UnitOfWork, within: timedelta, *conditions: ColumnElement[bool]
 ) -> Select[UUID, datetime, str]:
-    """Select whose renewals meet a condition, of those whose last year ends within a time from now."""
+    """Select whose renewals meet conditions, of those whose last year ends within a time from now."""
     later = aliased(Term)
     return (
         select(Subscription.account_id, Term.ends, Subscription.id)
@@ -146,6 +153,6 @@ def _ending(
                 later.ordinal > Term.ordinal,
                 later.ended_early_at.is_(None),
             ),
-            condition,
+            *conditions,
         )
     )

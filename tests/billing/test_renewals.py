@@ -114,6 +114,8 @@ async def test_the_pools_part_of_a_renewal_is_kept_at_the_first_notice(till: Til
     assert await gaps.keep_due(till.units) == 0
     till.clock.advance(timedelta(days=2))
     assert await gaps.keep_due(till.units) == 1
+    async with till.units.read() as work:
+        assert await gaps.count_due(work) == 0
     assert await gaps.keep_due(till.units) == 0
     assert (await till.balance(POOL), await till.balance(RESERVED)) == (0, 1500)
     till.clock.advance(timedelta(days=30))

@@ -22,7 +22,7 @@ from tests.cooperative import found
 from tests.demo import ROOT
 from tests.line import wait_in_line
 
-MANY = 2000
+MANY = 4500
 PRICE = 2500
 
 
