@@ -19,8 +19,8 @@ from tests.soak.ground import on_sqlite
 from tests.soak.stage import Died
 from tests.soak.world import World, world
 
-PEOPLE = [f"member{number:03}" for number in range(200 if "SOAK_STEPS" in os.environ else 50)]
-"""Two hundred take a minute and a half; each run of the tests has fifty of them."""
+PEOPLE = [f"member{number:03}" for number in range(200 if "SOAK_STEPS" in os.environ else 25)]
+"""Two hundred take a minute and a half; each run of the tests has twenty-five of them."""
 BEGINS = datetime(2027, 3, 1, 9, tzinfo=UTC)
 WORKS = "4242424242424242"
 FATES = ("once", "once", "once", "twice", "lost", "lost")
