@@ -16,7 +16,7 @@ run: $(VENV)/run.stamp ## Start a demo cooperative and a sample network
 	@$(BIN)/coop demo --data var/demo --port $${PORT:-8000} --network-port $${NETWORK_PORT:-8001}
 
 test: $(VENV)/dev.stamp node_modules/.stamp check ## Lint, types, import rules and every test, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
 
 test-networks: $(VENV)/dev.stamp build/synapse/.stamp apache ## Let real software of networks sign people in: Apache, Synapse
 	$(BIN)/python -m pytest -m applications tests/applications

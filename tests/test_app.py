@@ -1,5 +1,10 @@
+import subprocess
+import sys
+
 import httpx
 import pytest
+
+from tests.demo import ROOT
 
 
 async def test_health_answers(client: httpx.AsyncClient) -> None:
@@ -49,3 +54,14 @@ async def test_a_trace_is_told_what_is_answered_instead(client: httpx.AsyncClien
     assert answer.status_code == 405
     assert answer.headers["allow"]
     assert "echo" not in answer.text
+
+
+def test_what_only_some_need_is_not_loaded_by_all() -> None:
+    """A process carries what it serves with; each of these takes megabytes, and seconds from every command."""
+    spared = ("aiohttp", "requests", "webauthn", "confusable_homoglyphs", "alembic", "rich", "numpy")
+    program = f"import sys, coop.cli.serve; print([name for name in {spared} if name in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout == "[]\n"

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 import anyio
 import pytest
 from anyio import create_task_group, create_tcp_listener
@@ -13,6 +12,7 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from coop import fetching
 from coop.fetching import Fetcher
+from coop.guarded_client import GuardedClient
 from coop.settings import Settings
 from tests.networks.receiver import listening
 
@@ -155,13 +155,13 @@ async def test_a_name_that_leads_elsewhere_the_next_time_is_looked_at_again(
 
 
 async def test_even_what_slips_past_every_check_of_the_address_gets_no_socket() -> None:
-    fetcher = Fetcher(PRODUCTION)
+    client = GuardedClient(private_targets=False)
     async with listening() as receiver:
-        with pytest.raises(aiohttp.ClientConnectorError):
-            await fetcher._open().post(receiver.url)
+        with pytest.raises(fetching.Unreachable, match="ClientConnectorError"):
+            await client.send("POST", receiver.url, body=b"", headers={}, most=0)
 
     assert receiver.received == []
-    await fetcher.close()
+    await client.close()
 
 
 async def test_silent_name_servers_delay_no_other_look_up(monkeypatch: pytest.MonkeyPatch) -> None:

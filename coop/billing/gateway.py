@@ -209,10 +209,13 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway(Protocol):
     """The card processor. Calls raise `GatewayAway`, `GatewayRefused` or `NotVisible` and nothing else."""
 
-    lists: "Lists"
-    """What it lists, page by page."""
-    cards: "Cards"
-    """What it does with cards that it keeps."""
+    @property
+    def lists(self) -> "Lists":
+        """What it lists, page by page."""
+
+    @property
+    def cards(self) -> "Cards":
+        """What it does with cards that it keeps."""
 
     async def create_checkout(self, order: Order) -> HostedCheckout:
         """Open a hosted checkout, or return the one that this operation opened before."""

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 
-import aiohttp
 import structlog
 
 from coop.billing.gateway import GatewayAway, GatewayRefused, NotVisible
@@ -28,7 +27,16 @@ def mapped() -> Iterator[None]:
     except stripe.StripeError as error:
         log.warning("stripe_away", error=type(error).__name__, status=error.http_status)
         raise GatewayAway(retry_after=30) from error
-    except (TimeoutError, aiohttp.ClientError) as error:
+    except Exception as error:
         # The library maps failures before the headers, but not those while the body is read.
+        if not isinstance(error, _on_the_wire()):
+            raise
         log.warning("stripe_away", error=type(error).__name__)
         raise GatewayAway(retry_after=30) from error
+
+
+def _on_the_wire() -> tuple[type[Exception], ...]:
+    # Whoever has not called out by it yet has not imported it, either (see `coop.fetching`).
+    import aiohttp  # noqa: PLC0415
+
+    return TimeoutError, aiohttp.ClientError

@@ -2,6 +2,7 @@
 
 import contextlib
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import quote
@@ -62,25 +63,42 @@ class StripeGateway:
         """Connect lazily, at the first call; `http` is how bytes travel, if not over the network."""
         self._settings = settings
         self._live = settings.stripe_secret_key.startswith(("sk_live_", "rk_live_"))
-        self._http = http or stripe.AIOHTTPClient(timeout=TIMEOUT_SECONDS)
-        self._client = stripe.StripeClient(
-            settings.stripe_secret_key or "unset",
-            base_addresses={"api": settings.stripe_api_base},
-            http_client=self._http,
-            # A retry resends the same key, so it can do nothing twice.
-            max_network_retries=RETRIES,
-        )
+        self._given = http
         self._headers = {
             "Authorization": f"Bearer {settings.stripe_secret_key or 'unset'}",
             "Stripe-Version": stripe.api_version,
         }
-        self.lists: Lists = StripeLists(self._client)
-        self.cards: Cards = StripeCards(self._client)
+
+    # Made when they are first needed: a process that serves sign-ins only never asks Stripe.
+
+    @cached_property
+    def _http(self) -> stripe.HTTPClient:
+        return self._given or stripe.AIOHTTPClient(timeout=TIMEOUT_SECONDS)
+
+    @cached_property
+    def _client(self) -> stripe.StripeClient:
+        return stripe.StripeClient(
+            self._settings.stripe_secret_key or "unset",
+            base_addresses={"api": self._settings.stripe_api_base},
+            http_client=self._http,
+            # A retry resends the same key, so it can do nothing twice.
+            max_network_retries=RETRIES,
+        )
+
+    @cached_property
+    def lists(self) -> Lists:
+        """Return what Stripe lists, page by page."""
+        return StripeLists(self._client)
+
+    @cached_property
+    def cards(self) -> Cards:
+        """Return what Stripe does with the cards that it keeps."""
+        return StripeCards(self._client)
 
     async def close(self) -> None:
         """Give the connections back."""
         # Closing would otherwise first open a session.
-        if getattr(self._http, "_cached_session", None) is not None:
+        if "_http" in vars(self) and getattr(self._http, "_cached_session", None) is not None:
             await self._http.close_async()  # type: ignore[no-untyped-call]  # the library leaves it bare
 
     async def create_checkout(self, order: Order) -> HostedCheckout:
