@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,16 +56,22 @@ def coop(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         contextlib.chdir(ROOT),
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(told),
+        # In a thread of its own, where no event loop runs: the test may have one, and so does the command.
+        ThreadPoolExecutor(1) as thread,
     ):
-        try:
-            main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        except Exception:  # noqa: BLE001 - what Python itself does with a fault that nobody catches
-            traceback.print_exc()
-            code = 1
+        code = thread.submit(_ended).result(PATIENCE)
     return subprocess.CompletedProcess(list(arguments), code, said.getvalue(), told.getvalue())
+
+
+def _ended() -> int:
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    except Exception:  # noqa: BLE001 - what Python itself does with a fault that nobody catches
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def _kept() -> dict[str, str]:

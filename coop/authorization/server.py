@@ -30,8 +30,9 @@ from coop.errors import Unavailable
 from coop.settings import Settings
 
 Endpoint = Literal["token", "introspection", "revocation"]
-BASIC_CHALLENGE = 'Basic realm="coop"'
-"""Told to a client that did not prove itself (RFC 6749, section 5.2); why, stands in the body."""
+BASIC_CHALLENGE = 'Basic realm="coop", error="invalid_client"'
+"""Told to a client that did not prove itself (RFC 6749, section 5.2); libraries that see a challenge read no body, so it
+says why, too, as the one for tokens does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ async def test_a_wrong_secret_is_told_how_to_authenticate(party: RelyingParty) -
 
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     # The scheme requires a realm (RFC 7617, section 2).
-    assert answer.headers["www-authenticate"] == 'Basic realm="coop"'
+    assert answer.headers["www-authenticate"] == 'Basic realm="coop", error="invalid_client"'
     assert answer.headers["cache-control"] == "no-store"
 
 
