@@ -125,7 +125,7 @@ async def owed(work: UnitOfWork) -> Money:
 async def weigh(work: UnitOfWork, act: PayVat | UndoVat) -> Money:
     """Return what an act moves, or refuse it."""
     if isinstance(act, UndoVat):
-        return (await _standing(work, act.payment_id)).amount
+        return (await get(work, act.payment_id)).amount
     if not _PERIOD.fullmatch(act.period) or _begins(act.period) > local_date(work.now, work.settings.zone):
         raise Invalid(
             "Write a period that has begun: a month, quarter or year, as 2026-11, 2026-Q4 or 2026.",
@@ -182,7 +182,10 @@ async def latest(work: UnitOfWork) -> Sequence[VatPayment]:
 
 async def get(work: UnitOfWork, payment_id: UUID) -> VatPayment:
     """Return a payment that stands, or refuse."""
-    return await _standing(work, payment_id)
+    found = await work.session.get(VatPayment, payment_id, populate_existing=True)
+    if found is None or found.undone_at is not None:
+        raise NoSuchVatPayment
+    return found
 
 
 async def months(work: UnitOfWork) -> list[Month]:
@@ -221,13 +224,6 @@ async def _undo(work: UnitOfWork, payment_id: UUID) -> None:
         msg = f"VAT payment {payment_id} has no journal entry"
         raise LookupError(msg)
     await ledger.reverse(work, entry.id, description=f"Undone: {entry.description}")
-
-
-async def _standing(work: UnitOfWork, payment_id: UUID) -> VatPayment:
-    found = await work.session.get(VatPayment, payment_id, populate_existing=True)
-    if found is None or found.undone_at is not None:
-        raise NoSuchVatPayment
-    return found
 
 
 async def _recorded(work: UnitOfWork, period: str, reference: str) -> VatPayment | None:

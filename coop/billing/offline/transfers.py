@@ -197,8 +197,10 @@ async def current(work: UnitOfWork, account_id: UUID, purpose: Purpose = "dues")
 
 async def announced(work: UnitOfWork, account_id: UUID) -> list[Transfer]:
     """Return all transfers that an account has announced and that still count."""
-    found = [await current(work, account_id, purpose) for purpose in PURPOSES]
-    return [transfer for transfer in found if transfer is not None]
+    found = await work.session.scalars(
+        select(Transfer).where(Transfer.account_id == account_id, Transfer.state == "open")
+    )
+    return sorted(found, key=lambda transfer: PURPOSES.index(transfer.purpose))
 
 
 async def withdraw(work: UnitOfWork, account_id: UUID, purpose: Purpose = "dues") -> bool:
