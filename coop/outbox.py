@@ -9,9 +9,12 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import msgspec
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Boolean, ColumnElement, LargeBinary, String, and_, literal
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from coop import bulk
 from coop.database import Base, Row
@@ -76,6 +79,36 @@ def read(row: OutboxMessage) -> Event:
     """Return the event that `row` carries."""
     kinds = {kind.__name__: kind for kind in Event.__subclasses__()}
     return msgspec.json.decode(row.payload, type=kinds[row.kind])
+
+
+class _contains(FunctionElement[bool]):  # noqa: N801 - a function of SQL
+    """Whether bytes stand within other bytes; each engine has its own words for it."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
+@compiles(_contains)
+def _in_sqlite(element: _contains, compiler: SQLCompiler, **options: object) -> str:
+    whole, part = (compiler.process(one, **options) for one in element.clauses)
+    return f"instr({whole}, {part}) > 0"
+
+
+@compiles(_contains, "postgresql")
+def _in_postgresql(element: _contains, compiler: SQLCompiler, **options: object) -> str:
+    whole, part = (compiler.process(one, **options) for one in element.clauses)
+    return f"position({part} in {whole}) > 0"
+
+
+def addressed_to(address: str) -> ColumnElement[bool]:
+    """Return the condition that a row carries a letter to `address`."""
+    said = b'"to":' + msgspec.json.encode(address) + b","
+    return and_(OutboxMessage.kind == "Letter", _contains(OutboxMessage.payload, literal(said, LargeBinary)))
+
+
+def speaks_of(account_id: UUID) -> ColumnElement[bool]:
+    """Return the condition that a row carries an event about an account."""
+    return _contains(OutboxMessage.payload, literal(str(account_id).encode(), LargeBinary))
 
 
 class Scheduled(Base):

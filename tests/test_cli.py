@@ -6,8 +6,10 @@ import os
 import resource
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from uuid import uuid4
 
@@ -283,6 +285,24 @@ def test_the_clock_of_a_real_cooperative_stands_firm(founded: Path) -> None:
 
     assert refused.returncode == 1
     assert "demo" in refused.stderr
+
+
+def test_what_is_held_about_a_member_is_handed_over_and_they_can_see_that_it_was(
+    demo: Demo, tmp_path: Path
+) -> None:
+    out = tmp_path / "farah.zip"
+
+    done = demo.coop("member", "export", "farah", "--out", str(out), "--reason", "She asked by letter")
+    again = demo.coop("member", "export", "farah", "--out", str(out), "--reason", "She asked by letter")
+
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    with zipfile.ZipFile(out) as archive:
+        told = json.loads(archive.read("coop.json"))
+    assert told["handle"] == "farah"
+    assert told["held"]["acts_about_you"][-1]["reason"] == "She asked by letter"
+    assert again.returncode != 0
+    assert "exists already" in again.stderr
 
 
 def test_a_member_is_shown_to_a_script(demo: Demo) -> None:

@@ -70,6 +70,9 @@ RECOVERY_CODES = Limit("recovery codes", 10, timedelta(hours=1))
 CEREMONIES = Limit("ceremonies", 300, timedelta(minutes=15))
 """Passkey challenges from one address."""
 
+EXPORTS = Limit("exports", 10, timedelta(hours=1))
+"""Archives that one person takes away; each reads every table."""
+
 
 class TooManyAttempts(TooMany):
     """Too many attempts. Wait a little, or use a passkey, a browser that is signed in, or a link by mail."""
@@ -77,12 +80,12 @@ class TooManyAttempts(TooMany):
     code = "too_many_attempts"
 
 
-async def admit(units: Units, *budgets: Budget) -> None:
+async def admit(units: Units, *budgets: Budget, refusal: type[TooMany] = TooManyAttempts) -> None:
     """Count one attempt against each budget and commit that; then refuse if one of them is spent."""
     async with units.open() as work:
         wait = max([await count(work, budget) for budget in _ordered(work.settings, budgets)], default=0)
     if wait:
-        raise TooManyAttempts(retry_after=wait)
+        raise refusal(retry_after=wait)
 
 
 async def count(work: UnitOfWork, budget: Budget) -> int:

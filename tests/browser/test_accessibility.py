@@ -17,7 +17,7 @@ from coop import policies
 from coop.authorization import consents
 from coop.billing.offline import transactions, transfers
 from coop.clock import FixedClock
-from coop.identity import accounts
+from coop.identity import accounts, sessions
 from coop.identity.accounts import Account
 from coop.mail import Letter, Mailbox
 from coop.money import Money
@@ -26,6 +26,7 @@ from coop.settings import Settings
 from coop.sponsorship import gifts
 from coop.unit_of_work import Units
 from tests import cooperative, people
+from tests.leaving.archives import taken
 from tests.ledger.trade import three_months
 from tests.membership.test_households import accept, invitation
 from tests.pages import console, desk
@@ -180,6 +181,25 @@ async def test_translated_pages_have_no_faults_and_fit_small_screens(
         found += [f"{path} {fault}" for fault in await faults(tab)]
 
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["en", "pl", "fr"])
+async def test_the_page_in_an_export_has_no_fault_that_axe_can_find(
+    tab: Page, origin: str, units: Units, tmp_path: Path, language: str
+) -> None:
+    del origin
+    ada = await people.register(units, "ada", email="ada@example.org")
+    async with units.open() as work:
+        for _ in range(2):
+            await sessions.begin(
+                work, ada, amr=("pwd",), user_agent="A telephone with a long name of its own"
+            )
+    archive = await taken(units, ada.id, locale=language)
+    (tmp_path / "index.html").write_text(archive.page, encoding="utf-8")
+
+    await tab.goto((tmp_path / "index.html").as_uri())
+
+    assert await faults(tab) == []
 
 
 async def test_a_refused_form_takes_the_focus_to_its_summary_of_errors(tab: Page, origin: str) -> None:
