@@ -12,8 +12,8 @@ from api.oauth.consent import ask
 from api.oauth.parameters import Parameters, Unreadable
 from api.pages.destination import Destination
 from api.pages.entrance import cookie, onward
-from api.pages.languages import LOCALES
-from api.pages.rendering import WISHED_LOCALE
+from api.pages.languages import spoken
+from api.pages.rendering import ASKED_LOCALE, WISHED_LOCALE
 from coop.authorization import interactions, redirects, requests
 from coop.authorization.interactions import Step
 from coop.authorization.requests import AuthorizationRequest, Denied, UnsafeRequest
@@ -54,6 +54,7 @@ async def _go_on(
             former = viewer.session_id if viewer else None
             mark = interactions.mark(work, asked, former, for_dues=step is Step.DUES)
         if viewer is not None and step is Step.CONSENT:
+            request.state[ASKED_LOCALE] = spoken(asked.ui_locales)
             return await ask(request, units, viewer, asked)
         if viewer is not None and step is Step.DONE:
             async with units.open() as work:
@@ -91,7 +92,7 @@ def _detour(
     }[step]
     lifetime = int(interactions.LIFETIME.total_seconds())
     cookies = [cookie(settings, interactions.cookie_name(settings), mark, max_age=lifetime)]
-    wished = next((tag[:2].lower() for tag in asked.ui_locales if tag[:2].lower() in LOCALES), None)
+    wished = spoken(asked.ui_locales)
     if wished is not None:
         cookies.append(cookie(settings, WISHED_LOCALE, wished, max_age=lifetime))
     return onward(location, cookies=cookies)

@@ -13,7 +13,8 @@ from api.oauth import parameters
 from api.oauth.browser import by_get, refusal
 from api.oauth.parameters import Parameters, Unreadable
 from api.pages.entrance import cookie, onward
-from api.pages.rendering import page
+from api.pages.languages import spoken
+from api.pages.rendering import ASKED_LOCALE, page
 from coop.authorization import claims, ending, logout, redirects
 from coop.authorization.logout import BadLogout, LogoutRequest
 from coop.errors import Invalid
@@ -35,7 +36,7 @@ async def end_session(
 ) -> Response[bytes]:
     """Ask whether to sign out here as well; whoever is not signed in goes on at once."""
     try:
-        asked = await _read(units, parameters.of_query(request))
+        asked = await _read(request, units, parameters.of_query(request))
     except (Invalid, Unreadable) as error:
         return refusal(request, error if isinstance(error, Invalid) else BadLogout())
     if viewer is None:
@@ -67,7 +68,7 @@ async def confirm(
 ) -> Response[bytes]:
     """End this browser's session and what was granted in it, then go where the network wants the browser."""
     try:
-        asked = await _read(units, parameters.read(data.request.encode()))
+        asked = await _read(request, units, parameters.read(data.request.encode()))
     except (Invalid, Unreadable, UnicodeError) as error:
         return refusal(request, error if isinstance(error, Invalid) else BadLogout())
     cookies = []
@@ -93,7 +94,8 @@ def _means_another(settings: Settings, asked: LogoutRequest, viewer: Viewer) -> 
     return asked.subject != claims.subject(settings, asked.client, viewer.account_id)
 
 
-async def _read(units: Units, form: Parameters) -> LogoutRequest:
+async def _read(request: AnyRequest, units: Units, form: Parameters) -> LogoutRequest:
+    request.state[ASKED_LOCALE] = spoken(form.values.get("ui_locales", "").split())
     if form.repeated:
         raise BadLogout
     async with units.read() as work:

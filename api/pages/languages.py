@@ -1,5 +1,6 @@
 """The languages of the product and their catalogues."""
 
+from collections.abc import Iterable
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,11 @@ def translations(locale: str) -> NullTranslations:
         write_mo(compiled, read_po(text, locale=locale))
     compiled.seek(0)
     return Translations(compiled, domain="coop")
+
+
+def spoken(tags: Iterable[str]) -> str | None:
+    """Return the first of our languages among the tags that a network prefers (`ui_locales`), if there is one."""
+    return next((tag[:2].lower() for tag in tags if tag[:2].lower() in LOCALES), None)
 
 
 def marked(message: str) -> str:

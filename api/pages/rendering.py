@@ -22,6 +22,8 @@ from coop.settings import Settings
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
+ASKED_LOCALE = "asked_locale"
+"""Where a request keeps the language that it asks for itself (`ui_locales`)."""
 WISHED_LOCALE = "wished-locale"
 """The cookie of the language in which the network that sent the visitor here speaks to them."""
 
@@ -36,11 +38,18 @@ def wants_page(request: AnyRequest) -> bool:
 
 
 def locale_of(request: AnyRequest) -> str:
-    """Return the language of this answer: the visitor's choice, the account's, the network's, the browser's, ours."""
+    """Return the language of this answer.
+
+    The visitor's choice comes first, then what a network asks for in this very request, the
+    account's, what a network asked for a moment ago, the browser's, and ours.
+    """
     settings: Settings = request.app.state.settings
     chosen = request.cookies.get("locale")
     if chosen in LOCALES:
         return chosen
+    asked = request.state.get(ASKED_LOCALE)
+    if asked in LOCALES:
+        return str(asked)
     viewer = request.state.get("viewer")
     if viewer is not None and viewer.locale in LOCALES:
         return str(viewer.locale)

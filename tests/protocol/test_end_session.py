@@ -40,6 +40,29 @@ async def test_a_confirmed_logout_ends_the_session_and_leads_back(party: Relying
     assert (await party.authorize()).headers["location"].startswith("/sign-in")
 
 
+async def test_the_pages_speak_the_language_that_the_network_asks_for(party: RelyingParty) -> None:
+    page = await end_session(party, ui_locales="de pl-PL fr")
+
+    assert page.headers["content-language"] == "pl"
+    assert (await confirm(party, page)).headers["content-language"] == "pl"
+    # Whoever is not signed in any more gets the last page only.
+    assert (await end_session(party, ui_locales="fr")).headers["content-language"] == "fr"
+
+
+async def test_the_visitors_own_choice_comes_before_the_networks(party: RelyingParty) -> None:
+    await party.http.post("/language", data={"locale": "fr"})
+
+    page = await end_session(party, ui_locales="pl")
+
+    assert page.headers["content-language"] == "fr"
+
+
+async def test_a_language_that_we_do_not_speak_changes_nothing(party: RelyingParty) -> None:
+    page = await end_session(party, ui_locales="de")
+
+    assert page.headers["content-language"] == "en"
+
+
 async def test_nobody_is_signed_out_before_they_confirm(party: RelyingParty) -> None:
     tokens = await party.tokens()
     page = await end_session(party, id_token_hint=tokens["id_token"])

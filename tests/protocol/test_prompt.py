@@ -61,6 +61,13 @@ async def test_pages_speak_the_language_that_the_network_asks_for(party: Relying
     assert page.headers["content-language"] == "pl"
 
 
+@pytest.mark.usefixtures("ada")
+async def test_consent_speaks_the_language_that_the_network_asks_for(party: RelyingParty) -> None:
+    page = await party.authorize(ui_locales="fr")
+
+    assert (page.status_code, page.headers["content-language"]) == (200, "fr")
+
+
 async def test_prompt_none_without_a_session_is_login_required(party: RelyingParty) -> None:
     assert answer_of(await party.authorize(prompt="none"))["error"] == "login_required"
 
