@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 from litestar.static_files import create_static_files_router
 
 import api.documentation
@@ -80,7 +81,8 @@ def join(app: Litestar, units: Units, gateway: Gateway, mailer: Mailer) -> Lites
     )
     routes = app.asgi_handler.app if isinstance(app.asgi_handler, Security) else app.asgi_handler
     # Around everything, since the framework runs no middleware for paths that it does not know.
-    app.asgi_handler = Security(routes, settings)
+    methods = {route.path_format: route.methods for route in app.routes if isinstance(route, HTTPRoute)}
+    app.asgi_handler = Security(routes, settings, methods)
     return app
 
 

@@ -1,6 +1,7 @@
 """What every answer and every unsafe request must satisfy: headers, origin, and paths that stay at home."""
 
 import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import quote, urlsplit
@@ -113,14 +114,15 @@ def foreign_origin(scope: Scope, settings: Settings) -> bool:
 class Security:
     """The outermost middleware: it refuses foreign requests and writes the security headers on every answer."""
 
-    def __init__(self, app: ASGIApp, settings: Settings):
-        """Wrap `app`."""
+    def __init__(self, app: ASGIApp, settings: Settings, methods: Mapping[str, Iterable[str]]):
+        """Wrap `app`; `methods` are those of each path that it knows, by its template."""
         self.app = app
         self.settings = settings
         headers = HEADERS | {"Content-Security-Policy": content_security_policy()}
         if settings.secure:
             headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
         self.headers = _pairs(headers)
+        self.allowed = {path: _allowed(known) for path, known in methods.items()}
         self.readable = _pairs(headers | _READABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,6 +140,11 @@ class Security:
             if message["type"] == "http.response.start":
                 given = list(message["headers"])
                 present = {name.lower() for name, _ in given}
+                if b"allow" in present:
+                    given = [
+                        (name, value if name != b"allow" else self._allow(scope, value))
+                        for name, value in given
+                    ]
                 given.extend(pair for pair in headers if pair[0] not in present)
                 message["headers"] = given
             elif method == "HEAD" and message["type"] == "http.response.body":
@@ -167,10 +174,21 @@ class Security:
                 # The framework remembers the last 1024 forms, with the passwords in them and however large they were.
                 parse_url_encoded_form_data.cache_clear()
 
+    def _allow(self, scope: Scope, said: bytes) -> bytes:
+        """Return the methods of a path: the framework's answer to OPTIONS names those of its first handler only."""
+        known = self.allowed.get(scope.get("path_template", "")) if scope.get("method") == "OPTIONS" else None
+        return known or _allowed(said.decode("latin-1").split(", "))
+
 
 def _pairs(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     """Return `headers` as the server wants them, since every answer gets them."""
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+def _allowed(methods: Iterable[str]) -> bytes:
+    """Spell the methods of a path, and name HEAD beside GET, since it is answered wherever GET is."""
+    named = {*methods}
+    return ", ".join(sorted(named | {"HEAD"} if "GET" in named else named)).encode()
 
 
 async def _allow(send: Send, methods: str) -> None:

@@ -47,6 +47,27 @@ async def test_head_is_answered_as_get_is_but_for_the_body(client: httpx.AsyncCl
     assert head.headers["content-length"] == whole.headers["content-length"]
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "PUT"])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/health", {"GET", "HEAD", "OPTIONS"}),
+        ("/sign-up", {"GET", "HEAD", "OPTIONS", "POST"}),
+        ("/oauth/jwks", {"GET", "HEAD", "OPTIONS"}),
+        ("/v1/entitlements", {"OPTIONS", "POST"}),
+    ],
+)
+async def test_head_is_named_where_it_is_answered(
+    client: httpx.AsyncClient, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = await client.request(method, path)
+
+    assert answer.status_code == (204 if method == "OPTIONS" else 405)
+    named = set(answer.headers["allow"].split(", "))
+    # A refusal need not name what is answered for the framework's sake.
+    assert named | {"OPTIONS"} == allowed
+
+
 @pytest.mark.parametrize("path", ["/health", "/oauth/token", "/v1/entitlements"])
 async def test_a_trace_is_told_what_is_answered_instead(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.request("TRACE", path, headers={"X-Secret": "echo"})
