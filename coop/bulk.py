@@ -6,7 +6,7 @@ rows within the driver. Values go through the column types of the model, as ever
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVarTuple, cast
+from typing import Any, TypeVarTuple
 
 import msgspec
 from sqlalchemy import ARRAY, ColumnElement, CursorResult, Date, DateTime, Table, any_, func, literal, select
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from coop.database import Base
+from coop.database import Base, table_of
 
 Row = Sequence[object]
 Convert = Callable[[Any], Any]
@@ -57,7 +57,7 @@ async def insert(
     """Insert rows whose values stand in the order of `columns`, and return how many went in."""
     if not rows:
         return 0
-    table = _table(model)
+    table = table_of(model)
     names = ", ".join(columns)
     if _is_sqlite(session):
         marks = ", ".join("?" for _ in columns)
@@ -83,7 +83,7 @@ async def update(
     """
     if not rows:
         return 0
-    table = _table(model)
+    table = table_of(model)
     if _is_sqlite(session):
         changes = ", ".join(f"{name} = ?" for name in columns)
         guards = "".join(f" AND {name} = ?" for name in where)
@@ -114,10 +114,6 @@ async def _run(session: AsyncSession, said: str, values: Any) -> int:  # noqa: A
 
 def _is_sqlite(session: AsyncSession) -> bool:
     return session.get_bind().dialect.name == "sqlite"
-
-
-def _table(model: type[Base]) -> Table:
-    return cast("Table", model.__table__)
 
 
 @cache

@@ -1,7 +1,8 @@
 """The mapped base class, column types that hold on both engines, and the engines themselves."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal, dataclass_transform
+from functools import cache
+from typing import Any, Literal, cast, dataclass_transform
 from uuid import UUID
 
 import msgspec
@@ -10,8 +11,10 @@ from sqlalchemy import (
     CursorResult,
     DateTime,
     Executable,
+    Insert,
     MetaData,
     String,
+    Table,
     TypeDecorator,
     Uuid,
     event,
@@ -19,7 +22,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, composite, mapped_column, relationship
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    MappedAsDataclass,
+    composite,
+    make_transient_to_detached,
+    mapped_column,
+    relationship,
+)
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from coop.money import Money
@@ -99,6 +110,11 @@ Row = dict[str, Any]
 """The columns of one row by name, all of them: what a statement inserts where no object is needed."""
 
 
+def table_of(model: type[Base]) -> Table:
+    """Return the table of a mapped class: statements over it cost less than over the class, which loads no objects then."""
+    return cast("Table", model.__table__)
+
+
 def is_sqlite(url: str) -> bool:
     """Tell whether `url` names an SQLite file."""
     return make_url(url).get_backend_name() == "sqlite"
@@ -109,13 +125,37 @@ async def insert_once(session: AsyncSession, model: type[Base], **values: object
 
     On PostgreSQL this waits for a concurrent insert of the same key to commit or roll back.
     """
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    return await changed(session, insert(model).values(**values).on_conflict_do_nothing())
+    # What the session still holds back comes first, as before any statement of its own.
+    await session.flush()
+    statement = _inserting_once(model, session.get_bind().dialect.name)
+    return await changed(session, statement, values)
 
 
-async def changed(session: AsyncSession, statement: Executable) -> bool:
+async def add_once(session: AsyncSession, row: Base) -> bool:
+    """Insert `row` unless a unique key of it is taken, and tell whether it went in; it is the session's own then.
+
+    That costs a third of a savepoint in which the session adds it, and leaves no failed statement in the server's log.
+    """
+    values = {name: getattr(row, name) for name in table_of(type(row)).columns.keys()}  # noqa: SIM118 - no mapping
+    if not await insert_once(session, type(row), **values):
+        return False
+    make_transient_to_detached(row)
+    # Else whatever was left at its default would be asked of the database.
+    for name, value in values.items():
+        set_committed_value(row, name, value)
+    session.add(row)
+    return True
+
+
+@cache
+def _inserting_once(model: type[Base], dialect: str) -> Insert:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(table_of(model)).on_conflict_do_nothing()
+
+
+async def changed(session: AsyncSession, statement: Executable, values: Row | None = None) -> bool:
     """Execute a guarded statement and tell whether any row met its guard."""
-    result = await session.execute(statement)
+    result = await session.execute(statement, values)
     return isinstance(result, CursorResult) and result.rowcount > 0
 
 

@@ -4,10 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Index, String, select, text, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.database import Base, changed
+from coop.database import Base, add_once, changed
 from coop.errors import NotFound
 from coop.identity import addresses, handles
 from coop.identity.handles import BadHandle, HandleTaken
@@ -113,12 +112,8 @@ async def register(
         locale=locale,
         created_at=work.now,
     )
-    try:
-        async with work.session.begin_nested():
-            work.session.add(account)
-            await work.session.flush()
-    except IntegrityError as error:
-        raise HandleTaken(field="handle") from error
+    if not await add_once(work.session, account):
+        raise HandleTaken(field="handle")
     # After the insert, which waits for an erasure that is under way: its retired handle is visible now.
     if await handles.retired(work, account.handle):
         raise HandleTaken(field="handle")

@@ -9,10 +9,10 @@ import hashlib
 import hmac
 import re
 
-from sqlalchemy import LargeBinary, select
+from sqlalchemy import LargeBinary, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.database import Base
+from coop.database import Base, table_of
 from coop.errors import Invalid
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
@@ -62,6 +62,10 @@ class RetiredHandle(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True, repr=False)
 
 
+_retired = table_of(RetiredHandle).c
+_RETIRED = select(_retired.digest).where(_retired.digest == bindparam("digest"))
+
+
 def checked(typed: str) -> str:
     """Return the handle that `typed` stands for, or refuse it and say why."""
     handle = typed.strip().removeprefix("@")
@@ -95,10 +99,8 @@ async def retire(work: UnitOfWork, handle: str) -> None:
 
 async def retired(work: UnitOfWork, handle: str) -> bool:
     """Tell whether `handle`, or one that looks like it, belonged to an erased account."""
-    found = await work.session.scalar(
-        select(RetiredHandle.digest).where(RetiredHandle.digest == _digest(work.settings, handle))
-    )
-    return found is not None
+    found = await work.session.execute(_RETIRED, {"digest": _digest(work.settings, handle)})
+    return found.first() is not None
 
 
 def _digest(settings: Settings, handle: str) -> bytes:

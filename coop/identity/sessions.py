@@ -110,7 +110,6 @@ async def begin(
         lineage=lineage or session_id,
     )
     work.session.add(session)
-    await work.session.flush()
     return session, secret
 
 

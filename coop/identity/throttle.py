@@ -1,6 +1,6 @@
 """Throttling: how often something may be tried, per account and per address, counted in the database.
 
-Each count is one atomic upsert, in a unit of its own that is committed before the answer is known, so that a refusal
+Each count is one atomic upsert, a unit of its own that is committed before the answer is known, so that a refusal
 cannot undo it and a hundred simultaneous guesses are a hundred counts. A window has a fixed end: whoever keeps
 knocking does not keep the owner out. Nothing here touches sessions that exist, passkeys, or a browser that has signed
 in before, which has counters of its own (OWASP, device cookies).
@@ -9,15 +9,19 @@ in before, which has counters of its own (OWASP, device cookies).
 import hashlib
 import hmac
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import LargeBinary, case, delete, update
+from sqlalchemy import LargeBinary, bindparam, case, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.database import Base
+from coop.database import Base, table_of
 from coop.errors import TooMany
+from coop.prepared import Line, Prepared
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -82,34 +86,62 @@ class TooManyAttempts(TooMany):
 
 async def admit(units: Units, *budgets: Budget, refusal: type[TooMany] = TooManyAttempts) -> None:
     """Count one attempt against each budget and commit that; then refuse if one of them is spent."""
-    async with units.open() as work:
-        wait = max([await count(work, budget) for budget in _ordered(work.settings, budgets)], default=0)
+    # A statement of its own is a unit of its own, at a fifth of the price.
+    async with units.line() as reading, units.writing(reading) as line:
+        counted = await _counting(len(budgets), line.dialect.name).rows(line, **_attempt(line, budgets))
+    wait = _wait(counted, line, budgets)
     if wait:
         raise refusal(retry_after=wait)
 
 
 async def count(work: UnitOfWork, budget: Budget) -> int:
     """Count one attempt; return how many seconds to wait if that was one too many, else nothing."""
-    insert = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    fresh = {
-        "digest": _digest(work.settings, budget),
-        "count": 1,
-        "window_ends": work.wall + budget.limit.window,
-    }
-    statement = insert(Attempts).values(fresh)
-    over = Attempts.window_ends <= work.wall
-    counted, ends = (
-        await work.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[Attempts.digest],
-                set_={
-                    "count": case((over, 1), else_=Attempts.count + 1),
-                    "window_ends": case((over, statement.excluded.window_ends), else_=Attempts.window_ends),
-                },
-            ).returning(Attempts.count, Attempts.window_ends)
-        )
-    ).one()
-    return 0 if counted <= budget.limit.times else max(1, int((ends - work.wall).total_seconds()))
+    statement = _counting(1, work.session.get_bind().dialect.name).statement
+    counted = await work.session.execute(statement, _attempt(work, [budget]))
+    return _wait(counted.all(), work, [budget])
+
+
+@cache
+def _counting(many: int, dialect: str) -> Prepared:
+    """Return the statement that counts one attempt against each of so many budgets."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    wall = bindparam("wall", type_=Attempts.window_ends.type)
+    statement = insert(table_of(Attempts)).values(
+        [
+            {
+                "digest": bindparam(f"digest_{n}", type_=Attempts.digest.type),
+                "count": 1,
+                "window_ends": bindparam(f"ends_{n}", type_=Attempts.window_ends.type),
+            }
+            for n in range(many)
+        ]
+    )
+    over = Attempts.window_ends <= wall
+    return Prepared(
+        statement.on_conflict_do_update(
+            index_elements=[Attempts.digest],
+            set_={
+                "count": case((over, 1), else_=Attempts.count + 1),
+                "window_ends": case((over, statement.excluded.window_ends), else_=Attempts.window_ends),
+            },
+        ).returning(Attempts.digest, Attempts.count, Attempts.window_ends)
+    )
+
+
+def _attempt(moment: Line | UnitOfWork, budgets: Sequence[Budget]) -> dict[str, object]:
+    # One order for everybody, so that two attempts never wait for each other's rows.
+    windows = sorted((_digest(moment.settings, budget), budget.limit.window) for budget in budgets)
+    values: dict[str, object] = {"wall": moment.wall}
+    for n, (digest, window) in enumerate(windows):
+        values |= {f"digest_{n}": digest, f"ends_{n}": moment.wall + window}
+    return values
+
+
+def _wait(counted: Sequence[Sequence[Any]], moment: Line | UnitOfWork, budgets: Sequence[Budget]) -> int:
+    """Return how many seconds to wait for the last budget that is spent, or nothing."""
+    allowed = {_digest(moment.settings, budget): budget.limit.times for budget in budgets}
+    spent = [ends - moment.wall for digest, times, ends in counted if times > allowed[digest]]
+    return max(1, int(max(spent).total_seconds())) if spent else 0
 
 
 async def forgive(work: UnitOfWork, *budgets: Budget) -> None:
@@ -139,11 +171,6 @@ def address(host: str | None) -> str:
             return str(found.ipv4_mapped)
         return str(ipaddress.ip_network((found, 64), strict=False))
     return str(found)
-
-
-def _ordered(settings: Settings, budgets: tuple[Budget, ...]) -> list[Budget]:
-    # One order for everybody, so that two attempts never wait for each other's rows.
-    return sorted(budgets, key=lambda budget: _digest(settings, budget))
 
 
 def _digest(settings: Settings, budget: Budget) -> bytes:

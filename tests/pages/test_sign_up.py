@@ -1,12 +1,14 @@
 import anyio
 import httpx
 import pytest
+from litestar import Litestar
 from sqlalchemy import func, select
 
 from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.unit_of_work import Units
 from tests.people import PASSWORD, register, signed_in_client
+from tests.statements import statements
 
 
 async def sign_up(client: httpx.AsyncClient, **typed: str) -> httpx.Response:
@@ -23,6 +25,19 @@ async def test_joining_takes_a_handle_and_a_password(client: httpx.AsyncClient, 
     assert account is not None
     assert account.password_digest is not None
     assert account.password_digest.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_joining_takes_few_statements(app: Litestar, client: httpx.AsyncClient) -> None:
+    with statements(app) as said:
+        assert (await sign_up(client)).status_code == 303
+
+    assert [statement.split()[:3] for statement in said if "clock_offset" not in statement] == [
+        ["INSERT", "INTO", "attempts"],
+        ["INSERT", "INTO", "accounts"],
+        ["SELECT", "retired_handles.digest", "FROM"],
+        ["INSERT", "INTO", "browser_sessions"],
+        ["INSERT", "INTO", "outbox"],
+    ]
 
 
 async def test_whoever_joins_is_signed_in(client: httpx.AsyncClient) -> None:
