@@ -1,7 +1,8 @@
 """The languages of the product and their catalogues."""
 
+import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 
@@ -10,6 +11,13 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 LOCALES = ("en", "pl", "fr")
+_UNBROKEN = {
+    # A word of one letter does not end a line.
+    "pl": re.compile(r"(?<=\b[aiouwzAIOUWZ]) (?=\S)"),
+    # The signs before which a space stands do not begin one.
+    "fr": re.compile(r"(?<=\S) (?=[:;?!»]|%(?!\())|(?<=«) "),
+}
+"""The spaces at which a line is not broken; translators type them as any other."""
 _CATALOGUES = Path(__file__).parent / "locale"
 
 
@@ -24,7 +32,12 @@ def translations(locale: str) -> NullTranslations:
         return NullTranslations()
     compiled = BytesIO()
     with source.open("rb") as text:
-        write_mo(compiled, read_po(text, locale=locale))
+        catalogue = read_po(text, locale=locale)
+    keep = partial(_UNBROKEN[locale].sub, "\N{NO-BREAK SPACE}")
+    for message in catalogue:
+        said = message.string or ""
+        message.string = keep(said) if isinstance(said, str) else tuple(map(keep, said))
+    write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(compiled, domain="coop")
 

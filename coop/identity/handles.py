@@ -72,7 +72,12 @@ def checked(typed: str) -> str:
     if not handle:
         raise BadHandle("Choose a handle.", field="handle")
     if not handle.isascii():
-        raise BadHandle(_foreign(handle[: LONGEST + 1]), field="handle")
+        if _deceptive(handle[: LONGEST + 1]):
+            raise BadHandle(
+                "One of these letters only looks like a Latin one; use letters from a to z, digits and _.",
+                field="handle",
+            )
+        raise BadHandle("Use only letters from a to z, digits and _.", field="handle")
     handle = handle.lower()
     if not GRAMMAR.fullmatch(handle):
         raise BadHandle(field="handle")
@@ -114,14 +119,11 @@ def _bare(handle: str) -> str:
     return skeleton(handle.translate(_DISGUISE))
 
 
-def _foreign(handle: str) -> str:
+def _deceptive(handle: str) -> bool:
     # Its tables take eight megabytes of every process, and few people type such letters.
     from confusable_homoglyphs import confusables  # noqa: PLC0415
 
-    alike = confusables.is_confusable(handle, greedy=False, preferred_aliases=["LATIN"])
-    if alike:
-        return f"{alike[0]['character']!r} only looks like a Latin letter; use letters from a to z, digits and _."
-    return "Use only letters from a to z, digits and _."
+    return bool(confusables.is_confusable(handle, greedy=False, preferred_aliases=["LATIN"]))
 
 
 _RESERVED_BARE = frozenset(_bare(name) for name in RESERVED)

@@ -106,7 +106,7 @@ def normalised(password: str) -> str:
     So that it does not matter which keyboard composed an accent; spaces stay, control characters never were typed.
     """
     if len(password) > LONGEST:
-        raise WeakPassword(f"A password has at most {LONGEST} bytes.", field="password")
+        raise WeakPassword("A password has at most 1000 bytes.", field="password")
     text = unicodedata.normalize(
         "NFC", "".join(" " if unicodedata.category(c) == "Zs" else c for c in password)
     )
@@ -116,7 +116,7 @@ def normalised(password: str) -> str:
             field="password",
         )
     if len(text.encode()) > LONGEST:
-        raise WeakPassword(f"A password has at most {LONGEST} bytes.", field="password")
+        raise WeakPassword("A password has at most 1000 bytes.", field="password")
     return text
 
 

@@ -1,6 +1,7 @@
 import httpx
 import pytest
 
+from api.pages.languages import translations
 from api.pages.rendering import browser
 
 
@@ -29,6 +30,19 @@ async def test_the_switch_leads_nobody_away(client: httpx.AsyncClient) -> None:
     answer = await client.post("/language", data={"locale": "fr", "next": "//evil.example"})
 
     assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("locale", "english", "said"),
+    [
+        ("fr", "Written by %(network)s itself:", "De la part de %(network)s\N{NO-BREAK SPACE}:"),
+        ("fr", "What %(network)s will know", "Ce que saura %(network)s"),
+        ("pl", "Your name on %(network)s", "Twoja nazwa w\N{NO-BREAK SPACE}%(network)s"),
+        ("pl", "What %(network)s will know", "Co będzie wiedzieć %(network)s"),
+    ],
+)
+def test_lines_do_not_break_where_a_language_forbids_it(locale: str, english: str, said: str) -> None:
+    assert translations(locale).gettext(english) == said
 
 
 async def test_the_browsers_preference_is_honoured(client: httpx.AsyncClient) -> None:
