@@ -33,7 +33,8 @@ async def answer(units: Units, request: ProtocolRequest, proof: Proof | None = N
         return refusal(error)
     for _ in range(_TRIES):
         async with units.line() as line:
-            server = _judge(line, request, proof, await _load(line, request, proof))
+            facts = await _load(line, request, proof)
+            server = Server(line.settings, line.wall, request, proof, facts, _GRANTS, _ENDPOINTS)
             given = server.respond()
             if server.effect is not None:
                 async with units.writing(line) as writer:
@@ -46,17 +47,14 @@ async def answer(units: Units, request: ProtocolRequest, proof: Proof | None = N
     raise Unavailable
 
 
-def _judge(line: Line, request: ProtocolRequest, proof: Proof, facts: Facts) -> Server:
-    server = Server(line.settings, line.wall, request, proof, facts, _GRANTS)
-    if request.endpoint != "token":
-        server.register_endpoint(Introspection if request.endpoint == "introspection" else Revocation)
-    return server
-
-
 _GRANTS: dict[str, type[CodeGrant | RefreshGrant | ClientCredentialsGrant]] = {
     "authorization_code": CodeGrant,
     "refresh_token": RefreshGrant,
     "client_credentials": ClientCredentialsGrant,
+}
+_ENDPOINTS: dict[str, type[Introspection | Revocation]] = {
+    "introspection": Introspection,
+    "revocation": Revocation,
 }
 
 

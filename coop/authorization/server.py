@@ -17,6 +17,7 @@ from authlib.oauth2.rfc6749 import (
     InvalidRequestError,
     OAuth2Error,
     OAuth2Request,
+    TokenEndpoint,
     UnsupportedGrantTypeError,
 )
 from authlib.oauth2.rfc6749.grants import BaseGrant
@@ -91,9 +92,11 @@ class Server(AuthorizationServer):
         proof: Proof,
         facts: Facts,
         grants: Mapping[str, Callable[[Request, "Server"], BaseGrant]],
+        endpoints: Mapping[str, Callable[["Server"], TokenEndpoint]],
     ):
         super().__init__()
         self.grants = grants
+        self.endpoints = endpoints
         self.settings = settings
         self.wall = wall
         self.asked = request
@@ -110,12 +113,23 @@ class Server(AuthorizationServer):
         """Run the endpoint that was asked."""
         given: ProtocolAnswer
         if self.asked.endpoint != "token":
-            given = self.create_endpoint_response(self.asked.endpoint, self.request)
+            given = self.use(self.endpoints[self.asked.endpoint](self))
         elif not self.asked.form.get("grant_type"):
             given = self.handle_error_response(self.request, InvalidRequestError("grant_type is missing."))
         else:
             given = self.create_token_response(self.request)
         return given
+
+    def use(self, endpoint: TokenEndpoint) -> ProtocolAnswer:
+        """Run an endpoint that Authlib would want registered.
+
+        Endpoint and server would then hold each other, and whatever the request was about, until the collector came by.
+        """
+        try:
+            return self.handle_response(*endpoint(self.request))
+        except OAuth2Error as error:
+            given: ProtocolAnswer = self.handle_error_response(self.request, error)
+            return given
 
     def get_token_grant(self, request: Request) -> BaseGrant:
         """Return the grant that was asked for, which Authlib would search among registered ones."""
