@@ -1,5 +1,6 @@
 """The mapped base class, column types that hold on both engines, and the engines themselves."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal, cast, dataclass_transform
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Executable,
     Insert,
     MetaData,
+    Select,
     String,
     Table,
     TypeDecorator,
@@ -151,6 +153,17 @@ async def add_once(session: AsyncSession, row: Base) -> bool:
 def _inserting_once(model: type[Base], dialect: str) -> Insert:
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return insert(table_of(model)).on_conflict_do_nothing()
+
+
+async def insert_missing(
+    session: AsyncSession, model: type[Base], columns: Sequence[str], found: Select[*tuple[Any, ...]]
+) -> None:
+    """Insert what a query finds, but rows of which a unique key is taken by then.
+
+    The query needs a condition: SQLite would take `ON CONFLICT` for that of a join.
+    """
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    await session.execute(insert(table_of(model)).from_select(columns, found).on_conflict_do_nothing())
 
 
 async def changed(session: AsyncSession, statement: Executable, values: Row | None = None) -> bool:

@@ -1,7 +1,7 @@
 """What every test may ask for: a fresh database on either engine, units of work, the application, a client.
 
-The schema is built once by the migrations, as a template; each test gets a copy of its own (SQLite 2 ms, PostgreSQL
-30 ms), so that tests may commit and run concurrently, as the real thing does.
+The schema is built once by the migrations, as a template; each test gets a copy of its own on SQLite, and on PostgreSQL
+the database of the test before it, emptied, so that tests may commit and run concurrently, as the real thing does.
 """
 
 import asyncio
@@ -9,13 +9,11 @@ import contextlib
 import fcntl
 import functools
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -32,8 +30,9 @@ from coop.database import make_engine
 from coop.mail import Letter
 from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, Units
-from tests import compiled, postgres
+from tests import compiled, databases, postgres
 from tests import demo as demos
+from tests.databases import Copied, Ground, Reused
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ISSUER = "http://127.0.0.1:8000"
@@ -115,10 +114,23 @@ def engine_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+async def postgresql_ground(postgres_server: str, postgresql_template: str) -> AsyncIterator[Reused]:
+    """Give the database that all tests of this process have one after the other."""
+    async with databases.reused(postgres_server, postgresql_template.rpartition("/")[2]) as mine:
+        yield mine
+
+
+@pytest.fixture(scope="session")
+def sqlite_ground(sqlite_template: Path) -> Copied:
+    return Copied(sqlite_template)
+
+
 @pytest.fixture
-def template(engine_name: str, request: pytest.FixtureRequest) -> str:
-    """Return where the template database of this engine is; made outside any running loop."""
-    return str(request.getfixturevalue(f"{engine_name}_template"))
+def ground(engine_name: str, request: pytest.FixtureRequest) -> Ground:
+    """Return what databases of this engine come from; made outside any running loop."""
+    made: Ground = request.getfixturevalue(f"{engine_name}_ground")
+    return made
 
 
 @pytest.fixture
@@ -129,21 +141,9 @@ def fast_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def database_url(engine_name: str, template: str, fast_path: Path) -> AsyncIterator[str]:
-    """Give a database of the test's own, with the schema and nothing in it."""
-    if engine_name == "sqlite":
-        path = fast_path / "coop.sqlite"
-        shutil.copy(template, path)
-        yield f"sqlite+aiosqlite:///{path}"
-        return
-    server, _, source = template.rpartition("/")
-    name = f"t{uuid4().hex}"
-    connection = await asyncpg.connect(f"{server.replace('+asyncpg', '')}/postgres")
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {source} STRATEGY FILE_COPY")
-    # Without being told, the driver asks for encryption first, on a connection of its own.
-    yield f"{server}/{name}?ssl=disable"
-    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await connection.close()
+async def database_url(ground: Ground, fast_path: Path) -> str:
+    """Return a database of the test's own, with the schema and nothing in it."""
+    return await ground.fresh(fast_path)
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, insert, literal, select
+from sqlalchemy import CheckConstraint, ForeignKey, literal, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import bulk, policies
 from coop.clock import midnight, month_anniversary
-from coop.database import Base
+from coop.database import Base, insert_missing
 from coop.ledger import journal
 from coop.ledger.chart import COMMON_FUND, DEFERRED_DUES, OPERATIONS, RESERVE, network_payable
 from coop.ledger.entries import Posting, credit, debit
@@ -93,13 +93,13 @@ async def recognise_due(units: Units) -> int:
 
 
 async def _enrol(work: UnitOfWork) -> None:
-    """Take up terms that are new since the last time."""
+    """Take up terms that are new since the last time; another worker may do so at the same moment."""
     new = (
         select(Term.id, literal(0), Term.begins)
         .outerjoin(Recognition, Recognition.term_id == Term.id)
         .where(Recognition.term_id.is_(None))
     )
-    await work.session.execute(insert(Recognition).from_select(["term_id", "months", "next_at"], new))
+    await insert_missing(work.session, Recognition, ("term_id", "months", "next_at"), new)
 
 
 async def _claim(work: UnitOfWork) -> list[tuple[Recognition, Term]]:

@@ -1,5 +1,6 @@
 """What somebody does by hand in Stripe's dashboard, and what nobody told us of, is found."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -7,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import httpx
 import jsonschema
 import pytest
 import stripe
@@ -138,6 +140,26 @@ async def test_a_lost_webhook_heals_and_its_late_twin_does_nothing(till: Till) -
     assert await till.books() == before
     assert await till.count(Payment) == 1
     assert events
+
+
+async def test_runs_at_once_beside_late_webhooks_heal_once(till: Till) -> None:
+    ada, grace = await till.person(), await till.person("grace")
+    async with till.withheld() as sink:
+        await till.enter(await till.begin(ada))
+        await till.enter(await till.begin(grace, 4000))
+        await till.sandbox.settle()
+    late = zip(sink.bodies, sink.signatures, strict=True)
+
+    reports = await asyncio.gather(*(run(till) for _ in range(4)), *(till.told(*event) for event in late))
+
+    # Whoever lost a race to the same row has nothing left to do there the next time.
+    last = await run(till)
+    assert last.ok
+    assert (last.healed, last.opened) == (0, 0)
+    assert await found(till) == []
+    assert [one.status_code for one in reports if isinstance(one, httpx.Response)] == [200] * len(sink.bodies)
+    assert await till.count(Payment) == 2
+    assert [len(await till.terms_of(person.id)) for person in (ada, grace)] == [1, 1]
 
 
 async def test_what_moved_money_by_hand_is_named_and_its_entry_proposed(

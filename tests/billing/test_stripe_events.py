@@ -6,13 +6,13 @@ import anyio
 import httpx
 import msgspec
 import pytest
-from sqlalchemy import event
 
 from api.sandbox import Terms
 from coop.billing.payments import Payment
 from coop.billing.seen import StripeEvent
 from coop.billing.stripe_gateway import StripeGateway
 from coop.membership.terms import Term
+from tests.statements import said_to
 from tests.till import Till
 
 ONE_YEAR = {"Stripe": 2397, "DeferredDues": 2500, "Fees": 103}
@@ -186,18 +186,11 @@ async def test_money_stays_pending_until_stripe_has_booked_it(till: Till) -> Non
 
 async def test_an_event_takes_few_statements(till: Till) -> None:
     told = await paid(till)
-    statements: list[str] = []
 
-    def count(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        # SQLite's BEGIN is seen here, PostgreSQL's is not; neither is a question to the database.
-        if not statement.startswith("BEGIN"):
-            statements.append(statement)
-
-    for engine in (till.units.writer, till.units.reader):
-        event.listen(engine.sync_engine, "before_cursor_execute", count)
-    await till.told(*of_type(told, "checkout.session.completed"))
-    first = len(statements)
-    await till.told(*of_type(told, "checkout.session.completed"))
+    with said_to(till.units) as statements:
+        await till.told(*of_type(told, "checkout.session.completed"))
+        first = len(statements)
+        await till.told(*of_type(told, "checkout.session.completed"))
 
     assert first <= 37, statements
     assert len(statements) - first <= 3, statements[first:]

@@ -1,13 +1,12 @@
 from datetime import date, timedelta
 from uuid import uuid4
 
-from sqlalchemy import event
-
 from coop.identity.accounts import Account
 from coop.membership import entitlements, standing
 from coop.unit_of_work import Units
 from tests.cooperative import found
 from tests.membership.people import grant, newcomer
+from tests.statements import said_to
 
 
 async def test_a_stranger_is_entitled_to_nothing(units: Units) -> None:
@@ -67,16 +66,11 @@ async def test_a_hundred_accounts_cost_one_query(units: Units) -> None:
         members = [await newcomer(work) for _ in range(3)]
         for member in members:
             await grant(work, member)
-    statements: list[str] = []
-    event.listen(
-        units.reader.sync_engine,
-        "before_cursor_execute",
-        lambda _c, _cursor, statement, *_: statements.append(statement),
-    )
 
-    async with units.read() as work:
-        opened = len(statements)
-        known = await entitlements.of_many(work, members + [uuid4() for _ in range(97)])
+    with said_to(units) as statements:
+        async with units.read() as work:
+            opened = len(statements)
+            known = await entitlements.of_many(work, members + [uuid4() for _ in range(97)])
 
     assert len(statements) - opened == 1
     assert sum(one.membership == "active" for one in known.values()) == 3

@@ -5,16 +5,15 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from litestar import Litestar
 from litestar._parsers import parse_url_encoded_form_data
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from coop.clock import FixedClock
 from coop.identity import passwords, throttle
 from coop.identity.sessions import ABSOLUTE, IDLE, BrowserSession
 from coop.unit_of_work import Units
 from tests.people import PASSWORD, register, signed_in, signed_in_client
-from tests.statements import statements
+from tests.statements import said_to
 
 WRONG = "not the password at all"
 
@@ -299,16 +298,11 @@ async def test_a_locked_account_is_told_so_only_with_the_right_password(
 
 async def test_a_page_asks_the_database_once_who_is_there(client: httpx.AsyncClient, units: Units) -> None:
     await signed_in_client(client, units)
-    statements: list[str] = []
-    reader = client._transport.app.state.units.reader.sync_engine  # type: ignore[attr-defined]  # the ASGI transport
 
-    @event.listens_for(reader, "before_cursor_execute")
-    def keep(_c: object, _k: object, statement: str, *_more: object) -> None:
-        statements.append(statement)
+    with said_to(units) as said:
+        await client.get("/sign-in")
 
-    await client.get("/sign-in")
-
-    assert len([s for s in statements if "browser_sessions" in s]) == 1
+    assert len([s for s in said if "browser_sessions" in s]) == 1
 
 
 @pytest.mark.parametrize(
@@ -345,12 +339,10 @@ async def test_no_form_is_remembered_with_the_password_in_it(client: httpx.Async
     assert parse_url_encoded_form_data.cache_info().currsize == 0
 
 
-async def test_signing_in_takes_few_statements(
-    app: Litestar, client: httpx.AsyncClient, units: Units
-) -> None:
+async def test_signing_in_takes_few_statements(client: httpx.AsyncClient, units: Units) -> None:
     await register(units)
 
-    with statements(app) as said:
+    with said_to(units) as said:
         assert (await sign_in(client)).status_code == 303
 
     told_the_time = [statement for statement in said if "clock_offset" in statement]
