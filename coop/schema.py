@@ -44,6 +44,7 @@ import coop.identity.passkeys
 import coop.identity.recovery
 import coop.identity.sessions
 import coop.identity.throttle
+import coop.leaving.erasures
 import coop.ledger.balances
 import coop.ledger.entries
 import coop.ledger.references

@@ -25,6 +25,7 @@ from coop.billing.offline import matching, transactions, transfers
 from coop.fetching import Fetcher
 from coop.governance import ballots, letters, outcome, roll
 from coop.identity import housekeeping, recovery
+from coop.leaving import erasing
 from coop.ledger import sealer
 from coop.mail import Letter, Mailer
 from coop.membership import renewal
@@ -212,6 +213,7 @@ def assemble(units: Units, gateway: Gateway, mailer: Mailer) -> Worker:
         Job("send_refunds", now_and_then, partial(refunds.send_due, units, gateway)),
         Job("settle_cards", now_and_then, partial(cards.settle_due, units, gateway)),
         Job("stop_renewals", now_and_then, partial(subscriptions.carry_out_due, units, gateway)),
+        Job("erase_accounts", now_and_then, partial(erasing.carry_out_due, units, gateway)),
         Job("announce_motions", now_and_then, partial(letters.announce_due, units)),
         Job("rotate_keys", now_and_then, partial(rotation.rotate_due, units)),
         # Before the notices, which those whose next year is a gift need not get.

@@ -21,6 +21,7 @@ from coop.billing.receipt_letters import Said
 from coop.governance import letters as governance
 from coop.identity import letters as identity
 from coop.identity.accounts import Account
+from coop.leaving import letters as leaving
 from coop.mail import Letter
 from coop.membership import notices
 from coop.money import Money
@@ -31,7 +32,7 @@ from coop.unit_of_work import Units, new_id
 from tests.people import register
 
 LANGUAGES = ("en", "pl", "fr")
-MODULES = (letters, receipt_letters, governance, identity, notices, sponsorship, declines)
+MODULES = (letters, receipt_letters, governance, identity, leaving, notices, sponsorship, declines)
 # Words that no Polish or French sentence has.
 ENGLISH = re.compile(
     r"\b(the|your|you|we|this|that|with|will|was|been|from|for|of|at|not|nothing|card|year|pool|membership|received|receipt)\b",

@@ -15,6 +15,7 @@ from coop.billing import subscriptions
 from coop.billing.desk.waiting import MAY_LOOK
 from coop.governance import roll
 from coop.identity import accounts, recovery
+from coop.leaving import erasures
 from coop.membership import organisations, standing, terms
 from coop.membership.standing import Standing
 from coop.money import Money
@@ -55,6 +56,7 @@ async def account(
         administers = await admins.networks_of(work, signed_in.account_id)
         held = await roles.held(work, signed_in.account_id)
         locked_out = await recovery.lacking(work, known)
+        erasure = await erasures.of(work, signed_in.account_id)
         organisation = await organisations.of(work, signed_in.account_id)
         renews = await subscriptions.renewing(work, signed_in.account_id)
         now = work.now
@@ -62,6 +64,7 @@ async def account(
         "account/home.html",
         request,
         email=known.email,
+        erasure=erasure,
         organisation=organisation,
         standing=stands,
         year=term,

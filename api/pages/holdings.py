@@ -153,7 +153,16 @@ HOLDINGS = (
             "You; each network sees its own part only, under an identifier that no other network knows."
         ),
         until=marked("Until you disconnect the network."),
-        tables=("links", "aliases", "consents", "grants", "access_tokens", "refresh_tokens", "deliveries"),
+        tables=(
+            "links",
+            "aliases",
+            "retired_aliases",
+            "consents",
+            "grants",
+            "access_tokens",
+            "refresh_tokens",
+            "deliveries",
+        ),
     ),
     Holding(
         what=marked(
@@ -179,6 +188,13 @@ HOLDINGS = (
         who=marked("Everybody sees the words; your name does not stand beside them."),
         until=marked("As long as the record of votes is kept."),
         tables=("motions", "motion_seconds"),
+    ),
+    Holding(
+        what=marked("That you asked to have your account erased, when, and when it was done"),
+        why=marked("To do it on its day, and to be able to show that it was done."),
+        who=marked("You, as long as you can change your mind."),
+        until=marked("For ever, under an identifier that leads to nobody."),
+        tables=("erasures",),
     ),
     Holding(
         what=marked("How often somebody tried to sign in, counted"),

@@ -70,6 +70,9 @@ class Cards(Protocol):
     async def use(self, customer: str, card: str) -> None:
         """Charge `card` for everything of `customer` from now on, and try again what is still open."""
 
+    async def forget(self, customer: str) -> None:
+        """Delete a customer with every card and subscription; one who is gone already stays so."""
+
     async def face(self, customer: str) -> Face | None:
         """Return the card that would be charged next, if there is one."""
 

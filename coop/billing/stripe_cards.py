@@ -7,7 +7,7 @@ import structlog
 
 from coop.billing import stripe_reading as reading
 from coop.billing.cards import Face, Keeping, KeptCard
-from coop.billing.gateway import GatewayRefused, HostedCheckout
+from coop.billing.gateway import GatewayRefused, HostedCheckout, NotVisible
 from coop.billing.stripe_errors import mapped
 
 if TYPE_CHECKING:
@@ -86,6 +86,14 @@ class StripeCards:
             # One whose subscription was given up is collected no more.
             if invoice.auto_advance:
                 await self._try(str(invoice.id), card)
+
+    async def forget(self, customer: str) -> None:
+        """Delete a customer with every card and subscription; one who is gone already stays so."""
+        try:
+            with mapped():
+                await self._client.v1.customers.delete_async(customer)
+        except NotVisible:
+            log.info("stripe_customer_gone_already")
 
     async def face(self, customer: str) -> Face | None:
         """Return the card that would be charged next, if there is one."""

@@ -29,7 +29,7 @@ COMMANDS = {
     "role": "Give the first roles while the founding phase runs.",
     "sponsor": "List the organisations that sponsor, and let them be named.",
     "payments": "Bring in what came by bank transfer.",
-    "member": "Look up one member's standing, and hand over what is held about them.",
+    "member": "Look up one member's standing, and hand over or erase what is held about them.",
 }
 
 

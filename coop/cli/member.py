@@ -1,4 +1,4 @@
-"""`coop member`: look up one member's standing, and hand over what is held about them."""
+"""`coop member`: look up one member's standing, and hand over or erase what is held about them."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ from coop.cli.configuration import data_option, opened, print_json, run, setting
 from coop.errors import NotFound
 from coop.identity import accounts
 from coop.identity.accounts import Account
+from coop.leaving import erasures
 from coop.membership import standing
 from coop.stewardship import audit
 from coop.unit_of_work import UnitOfWork
@@ -16,7 +17,7 @@ from coop.unit_of_work import UnitOfWork
 
 @click.group()
 def member() -> None:
-    """Look up one member's standing, and hand over what is held about them."""
+    """Look up one member's standing, and hand over or erase what is held about them."""
 
 
 @member.command()
@@ -87,6 +88,26 @@ def export(handle: str, data: Path | None, out: Path, reason: str) -> None:
         )
 
     run(hand_over())
+
+
+@member.command()
+@click.argument("handle")
+@data_option
+@click.option("--reason", required=True, help="Who asked and how; the member can read it.")
+def erase(handle: str, data: Path | None, reason: str) -> None:
+    """Have HANDLE erased, for a member who asked in writing: after two weeks at the least, in which they may say no.
+
+    They are written to, can keep the account by one button, and see in their record who asked and why.
+    """
+    settings = settings_of(data)
+
+    async def ask() -> None:
+        async with opened(settings) as units, units.open() as work:
+            account = await _found(work, handle)
+            asked = await erasures.ask(work, account.id, in_writing=reason)
+        click.echo(f"{handle} will be erased on {asked.due_at:%d %B %Y}, unless they keep the account.")
+
+    run(ask())
 
 
 async def _found(work: UnitOfWork, handle: str) -> Account:

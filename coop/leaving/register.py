@@ -11,6 +11,7 @@ import coop.membership.personal
 import coop.networks.personal
 import coop.sponsorship.personal
 import coop.stewardship.personal
+from coop.leaving.erasures import Erasure
 from coop.mail import MailboxLetter
 from coop.outbox import OutboxMessage, addressed_to, speaks_of
 from coop.personal import Apart, Held, Registered, Why
@@ -24,6 +25,12 @@ _WAITING: dict[str, Why] = {
 }
 
 GROUND: Registered = (
+    Held(
+        table=Erasure,
+        of=lambda person: Erasure.account_id == person.account_id,
+        stays="proof that it was asked for and done, which leads to nobody",
+        withheld={"paused": "inner"},
+    ),
     Held(
         table=OutboxMessage,
         called="letters_waiting",

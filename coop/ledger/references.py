@@ -1,16 +1,18 @@
 """Who an entry concerns, as a random reference that can be erased: the books stay, the person is gone."""
 
+import hmac
 from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import String, delete, select
+from sqlalchemy import Select, String, Uuid, column, delete, exists, literal, select, table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import bulk
-from coop.database import Base
+from coop.database import Base, UTCDateTime
 from coop.errors import Invalid
+from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork, new_id
 
 
@@ -41,25 +43,47 @@ class ReferenceLookup(Base):
     at: Mapped[datetime]
 
 
+# Of accounts, which the books do not know, only whether one is gone.
+_ACCOUNTS = table("accounts", column("id", Uuid()), column("erased_at", UTCDateTime()))
+
+
+def _erased(account_id: UUID) -> Select[UUID]:
+    return select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.id == account_id, _ACCOUNTS.c.erased_at.is_not(None))
+
+
+def nobody(settings: Settings, account_id: UUID) -> UUID:
+    """Return under what still happens about somebody who is gone: always the same, so that what comes and goes back meets.
+
+    It is computed and stored nowhere but in entries; without the key nobody gets from one to the account, which has no name.
+    """
+    key = settings.pairwise_secret.encode()
+    return UUID(bytes=hmac.digest(key, b"reference of nobody:" + account_id.bytes, "sha256")[:16], version=4)
+
+
 async def of(work: UnitOfWork, account_id: UUID) -> UUID:
     """Return the reference of a person, made at the first need."""
     dialect = postgresql if work.session.get_bind().dialect.name == "postgresql" else sqlite
+    made = select(literal(new_id()), literal(account_id)).where(~exists(_erased(account_id)))
     await work.session.execute(
         dialect.insert(PersonReference)
-        .values(reference=new_id(), account_id=account_id)
+        .from_select(["reference", "account_id"], made)
         .on_conflict_do_nothing(index_elements=["account_id"])
     )
-    return (
-        await work.session.execute(
-            select(PersonReference.reference).where(PersonReference.account_id == account_id)
-        )
-    ).scalar_one()
+    return await find(work, account_id) or nobody(work.settings, account_id)
 
 
 async def of_all(work: UnitOfWork, account_ids: Collection[UUID]) -> dict[UUID, UUID]:
     """Return the references of many people, made at the first need, in as many statements as for one."""
     found = await _known(work, account_ids)
     new = sorted(set(account_ids) - set(found))
+    if new:
+        gone = set(
+            await work.session.scalars(
+                select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.id.in_(new), _ACCOUNTS.c.erased_at.is_not(None))
+            )
+        )
+        found |= {account_id: nobody(work.settings, account_id) for account_id in gone}
+        new = [account_id for account_id in new if account_id not in gone]
     if new:
         await bulk.insert(
             work.session,

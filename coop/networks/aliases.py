@@ -4,6 +4,7 @@ A name that an account bore there before the network joined is kept for its owne
 `coop.networks.moving`.
 """
 
+import hmac
 import re
 import secrets
 import unicodedata
@@ -11,15 +12,26 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, exists, or_, select
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    exists,
+    or_,
+    select,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from coop.database import Base
+from coop.database import Base, insert_once
 from coop.errors import Invalid, Refused, Unavailable
 from coop.identity import handles
 from coop.identity.accounts import Account
 from coop.networks.words import ADJECTIVES, NOUNS
+from coop.settings import Settings
 from coop.unit_of_work import UnitOfWork
 
 GRAMMAR = re.compile(r"[a-z][a-z0-9_]{1,29}", re.ASCII)
@@ -72,6 +84,15 @@ class Alias(Base):
         """Derive what the name is the same as, and what it looks like."""
         self.folded = folded(self.alias)
         self.skeleton = skeleton(self.alias)
+
+
+class RetiredAlias(Base):
+    """The keyed hash of a name whose owner was erased: nobody on that network may bear it again, and nobody can read it here."""
+
+    __tablename__ = "retired_aliases"
+
+    network_id: Mapped[UUID] = mapped_column(ForeignKey("networks.id"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True, repr=False)
 
 
 def folded(name: str) -> str:
@@ -133,26 +154,45 @@ async def choose(work: UnitOfWork, network_id: UUID, account_id: UUID, alias: st
 
 
 async def free(work: UnitOfWork, network_id: UUID, name: str) -> bool:
-    """Tell whether nobody on the network bears `name` or one that looks like it, and it is kept for nobody."""
+    """Tell whether nobody on the network bears or bore `name` or one that looks like it, and it is kept for nobody."""
+    seen = skeleton(name)
     taken = await work.session.scalar(
-        select(exists().where(Alias.network_id == network_id, Alias.skeleton == skeleton(name)))
+        select(
+            or_(
+                exists().where(Alias.network_id == network_id, Alias.skeleton == seen),
+                exists().where(
+                    RetiredAlias.network_id == network_id,
+                    RetiredAlias.digest == _digest(work.settings, network_id, seen),
+                ),
+            )
+        )
     )
     return not taken
+
+
+async def retire_all(work: UnitOfWork, account_id: UUID) -> None:
+    """Remember, without being able to read them, the names of an account that is erased."""
+    for alias in await work.session.scalars(select(Alias).where(Alias.account_id == account_id)):
+        await insert_once(
+            work.session,
+            RetiredAlias,
+            network_id=alias.network_id,
+            digest=_digest(work.settings, alias.network_id, alias.skeleton),
+        )
+
+
+def _digest(settings: Settings, network_id: UUID, seen: str) -> bytes:
+    # Keyed with the one secret that is never rotated: these rows must stay true for ever.
+    message = b"retired alias:" + network_id.bytes + seen.encode()
+    return hmac.digest(settings.pairwise_secret.encode(), message, "sha256")
 
 
 async def suggest(work: UnitOfWork, network_id: UUID) -> str:
     """Return a pleasant name that is free on this network; fresh each time, so that it tells nothing."""
     for _ in range(_TRIES):
         name = f"{secrets.choice(ADJECTIVES)}_{secrets.choice(NOUNS)}{secrets.randbelow(900) + 100}"
-        taken = await work.session.scalar(
-            select(
-                or_(
-                    exists().where(Alias.network_id == network_id, Alias.skeleton == skeleton(name)),
-                    exists().where(Account.handle == name),
-                )
-            )
-        )
-        if not taken:
+        handle = await work.session.scalar(select(exists().where(Account.handle == name)))
+        if not handle and await free(work, network_id, name):
             return name
     # Twenty misses among twelve million names mean a fault elsewhere, not bad luck.
     raise Unavailable

@@ -4,16 +4,17 @@ from sqlalchemy import exists, select
 
 from coop.membership.terms import Term
 from coop.networks.admins import NetworkAdmin
-from coop.networks.aliases import Alias
+from coop.networks.aliases import Alias, RetiredAlias
 from coop.networks.deliveries import Delivery
 from coop.networks.endpoints import Endpoint
 from coop.networks.links import Link
 from coop.networks.moving.imported import ImportedAccount
 from coop.networks.networks import Network
 from coop.networks.settlement import Recognition
-from coop.personal import Held, Registered
+from coop.personal import Apart, Held, Registered
 
 HELD: Registered = (
+    Apart(table=RetiredAlias, why="a keyed digest, from which no name can be read"),
     Held(
         table=Link,
         of=lambda person: Link.account_id == person.account_id,

@@ -279,6 +279,12 @@ async def _keep(work: UnitOfWork, account_id: UUID, gift: Gift) -> None:
         raise GiftWaits from error
 
 
+async def unused(work: UnitOfWork, account_id: UUID) -> int:
+    """Return how many gifts of a giver wait for somebody to take them up."""
+    waiting = select(func.count()).where(Gift.account_id == account_id, Gift.state == "waiting")
+    return await work.session.scalar(waiting) or 0
+
+
 async def _begin_kept(work: UnitOfWork, gift_id: UUID) -> bool:
     gift = await work.session.get_one(Gift, gift_id, populate_existing=True)
     if gift.state != "kept" or gift.kept_for is None:

@@ -105,28 +105,35 @@ async def end(
 
 async def held(work: UnitOfWork, account_id: UUID) -> tuple[RoleName, ...]:
     """Return the roles that a person holds now, in alphabetical order."""
-    found = select(Role.role).where(Role.account_id == account_id, *_living(work)).order_by(Role.role)
+    found = select(Role.role).where(Role.account_id == account_id, *living(work)).order_by(Role.role)
     return tuple((await work.session.scalars(found)).all())
 
 
 async def holders(work: UnitOfWork) -> Sequence[Role]:
     """Return every role that is held now, those that end first at the top."""
-    return (await work.session.scalars(select(Role).where(*_living(work)).order_by(Role.expires_at))).all()
+    return (await work.session.scalars(select(Role).where(*living(work)).order_by(Role.expires_at))).all()
 
 
 async def require(work: UnitOfWork, account_id: UUID, *any_of: RoleName) -> None:
     """Refuse unless the person holds one of the roles now."""
-    found = select(func.count()).where(Role.account_id == account_id, Role.role.in_(any_of), *_living(work))
+    found = select(func.count()).where(Role.account_id == account_id, Role.role.in_(any_of), *living(work))
     if not await work.session.scalar(found):
         raise RoleMissing
 
 
-def _living(work: UnitOfWork) -> tuple[ColumnElement[bool], ...]:
+def living(work: UnitOfWork) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions under which a grant is in force now."""
     return (
         Role.begins_at <= work.now,
         Role.expires_at > work.now,
         or_(Role.ended_at.is_(None), Role.ended_at > work.now),
     )
+
+
+async def end_all(work: UnitOfWork, account_id: UUID, *, reason: str) -> None:
+    """Take every role of a person back, since they are gone."""
+    for role in await held(work, account_id):
+        await end(work, account_id, role, reason=reason)
 
 
 async def _end(work: UnitOfWork, account_id: UUID, role: RoleName) -> bool:

@@ -19,6 +19,7 @@ from coop.billing.offline import transactions, transfers
 from coop.clock import FixedClock
 from coop.identity import accounts, sessions
 from coop.identity.accounts import Account
+from coop.leaving import erasures
 from coop.mail import Letter, Mailbox
 from coop.money import Money
 from coop.networks import aliases, links, networks
@@ -43,6 +44,7 @@ MEMBERS = [
     "/account/networks",
     "/account/stop",
     "/account/record",
+    "/account/erase",
     "/account/transfer",
     "/sponsor/transfer",
     "/account/household",
@@ -278,6 +280,12 @@ async def test_no_page_of_a_member_has_a_fault_that_axe_can_find(
         await tab.goto(origin + path)
         assert await tab.inner_text("nav >> text=Your account") == "Your account"
         found += [f"{path} {fault}" for fault in await faults(tab)]
+    async with units.open() as work:
+        await erasures.ask(work, account.id)
+    for path in ("/account", "/account/erase"):
+        await tab.goto(origin + path)
+        assert "will be erased on" in await tab.inner_text("main")
+        found += [f"{path} before an erasure: {fault}" for fault in await faults(tab)]
 
     assert not found, "\n".join(found)
 

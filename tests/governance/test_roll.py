@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from coop.clock import FixedClock
 from coop.governance import ballots, outcome, roll
 from coop.governance.roll import RollEntry
+from coop.identity import accounts, erasing
 from coop.identity.accounts import Account
 from coop.membership.terms import Term
 from coop.unit_of_work import Units
@@ -44,7 +45,7 @@ async def test_an_ended_year_and_a_locked_or_erased_account_have_no_vote(
             update(Term).where(Term.account_id == stopped).values(ended_early_at=work.now)
         )
         await work.session.execute(update(Account).where(Account.id == locked).values(locked_at=work.now))
-        await work.session.execute(update(Account).where(Account.id == erased).values(erased_at=work.now))
+        await erasing.erase(work, await accounts.hold(work, erased))
     await assembly.announce(motion_id)
 
     assert await entries(units) == set(assembly.members[:3])

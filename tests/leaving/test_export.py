@@ -9,6 +9,7 @@ from sqlalchemy import LargeBinary
 from api.pages.holdings import HOLDINGS, NOTHING_OF_A_PERSON
 from coop import schema
 from coop.identity import throttle
+from coop.leaving.erasures import Erasure
 from coop.leaving.export import SHOWN, columns_of
 from coop.leaving.register import HELD, REGISTERED
 from coop.personal import Held
@@ -44,6 +45,8 @@ def test_nothing_that_opens_anything_is_told(held: Held) -> None:
 
 async def test_whoever_did_everything_gets_all_of_it_and_nothing_of_anybody_else(till: Till) -> None:
     life = await lived(till)
+    async with till.units.open() as work:
+        work.session.add(Erasure(account_id=life.ada.id, asked_at=work.now, due_at=work.now))
 
     archive = await taken(till.units, life.ada.id)
 
