@@ -4,7 +4,23 @@ They know no HTTP. Each has a public `code` that is stable for programs and a me
 person what to do next; `api.errors` maps the six bases to a status, a problem document or a page.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
+
+
+class Words(str):
+    """A sentence with values in it, `Words("At least %(least)s.", least=amount)`; pages look its template up to translate it."""
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Self:
+        """Put the values where the template names them."""
+        made = super().__new__(cls, template % values)
+        made.template = template
+        made.values = values
+        return made
 
 
 class CoopError(Exception):

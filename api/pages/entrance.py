@@ -6,7 +6,7 @@ from litestar import MediaType, Response
 from litestar.datastructures import Cookie
 
 from api.dependencies import AnyRequest, session_cookie
-from api.pages.languages import translations
+from api.pages.languages import translated, translations
 from api.pages.rendering import locale_of
 from coop.identity import sessions, throttle
 from coop.settings import Settings
@@ -61,4 +61,4 @@ def address(request: AnyRequest) -> str:
 def told(request: AnyRequest, errors: dict[str, str]) -> dict[str, str]:
     """Return `errors`, by field, in the visitor's language."""
     catalogue = translations(locale_of(request))
-    return {field: catalogue.gettext(message) for field, message in errors.items()}
+    return {field: translated(message, catalogue) for field, message in errors.items()}

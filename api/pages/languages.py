@@ -10,6 +10,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
+from coop.errors import Words
+
 LOCALES = ("en", "pl", "fr")
 _UNBROKEN = {
     # A word of one letter does not end a line.
@@ -45,6 +47,13 @@ def translations(locale: str) -> NullTranslations:
 def spoken(tags: Iterable[str]) -> str | None:
     """Return the first of our languages among the tags that a network prefers (`ui_locales`), if there is one."""
     return next((tag[:2].lower() for tag in tags if tag[:2].lower() in LOCALES), None)
+
+
+def translated(text: str, catalogue: NullTranslations) -> str:
+    """Return words that come from elsewhere, such as the message of a refusal, in the catalogue's language."""
+    if isinstance(text, Words):
+        return catalogue.gettext(text.template) % text.values
+    return catalogue.gettext(text) if text else text
 
 
 def marked(message: str) -> str:

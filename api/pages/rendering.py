@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response
 from litestar.datastructures import State
 
-from api.pages.languages import LOCALES, translations
+from api.pages.languages import LOCALES, translated, translations
 from api.security import content_security_policy
 from coop.money import WHOLE, Money
 from coop.settings import Settings
@@ -117,7 +117,7 @@ def environment(locale: str) -> Environment:
     made.filters["browser"] = browser
     made.filters["percent"] = lambda basis_points: percent(basis_points, locale)
     made.filters["month"] = lambda first: format_date(first, format="LLLL y", locale=locale)
-    made.filters["translate"] = lambda text: catalogue.gettext(text) if text else text
+    made.filters["translate"] = lambda text: translated(text, catalogue)
     return made
 
 

@@ -13,7 +13,7 @@ from coop import policies
 from coop.billing import gaps, letters, operations, subscriptions
 from coop.billing.gateway import Gateway, GatewayAway, GatewayRefused
 from coop.billing.intents import LARGEST, AmountTooSmall, AutomaticNeedsEmail
-from coop.errors import Invalid, Refused
+from coop.errors import Invalid, Refused, Words
 from coop.identity.accounts import Account
 from coop.membership import renewal_links, terms
 from coop.membership.terms import Term
@@ -138,13 +138,17 @@ async def _change_amount(
     plain, code = work.settings.money.plain, work.settings.currency.upper()
     if amount < least:
         raise AmountTooSmall(
-            f"The least a card can be charged here is {plain(least)} {code}.", field="amount"
+            Words("The least a card can be charged here is %(amount)s.", amount=f"{plain(least)} {code}"),
+            field="amount",
         )
     if amount > LARGEST:
         raise Invalid("For sums this large, please write to the treasurer.", field="amount")
     if not signed_in and amount > most:
         # A letter may be forwarded: whoever holds its link can do no more harm than a letter more.
-        raise SignInToRaise(f"To pay more than {plain(most)} {code}, sign in first.", field="amount")
+        raise SignInToRaise(
+            Words("To pay more than %(amount)s, sign in first.", amount=f"{plain(most)} {code}"),
+            field="amount",
+        )
     if amount == living.amount:
         return
     if amount >= Money(dues.price):

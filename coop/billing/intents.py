@@ -18,7 +18,7 @@ from coop.billing.gateway import Order
 from coop.billing.instalment_plans import NoInstalments
 from coop.billing.offline import transfers
 from coop.database import Base
-from coop.errors import Invalid, NotAllowed, Refused
+from coop.errors import Invalid, NotAllowed, Refused, Words
 from coop.identity.accounts import Account
 from coop.membership import obstacles, organisations
 from coop.money import Money
@@ -204,7 +204,9 @@ async def _allowed(work: UnitOfWork, wish: Wish, account: Account, dues: Dues) -
     least = Money(dues.minimum_card)
     if wish.amount < least:
         plain = f"{work.settings.money.plain(least)} {work.settings.currency.upper()}"
-        raise AmountTooSmall(f"The least a card can be charged here is {plain}.", field="amount")
+        raise AmountTooSmall(
+            Words("The least a card can be charged here is %(amount)s.", amount=plain), field="amount"
+        )
     if wish.amount > LARGEST:
         raise Invalid("For sums this large, please write to the treasurer.", field="amount")
     if wish.automatic and (account.email is None or account.email_verified_at is None):

@@ -1,8 +1,9 @@
 import httpx
 import pytest
 
-from api.pages.languages import translations
+from api.pages.languages import translated, translations
 from api.pages.rendering import browser
+from coop.errors import Words
 
 
 @pytest.fixture
@@ -43,6 +44,17 @@ async def test_the_switch_leads_nobody_away(client: httpx.AsyncClient) -> None:
 )
 def test_lines_do_not_break_where_a_language_forbids_it(locale: str, english: str, said: str) -> None:
     assert translations(locale).gettext(english) == said
+
+
+def test_a_sentence_with_values_is_said_in_the_readers_language() -> None:
+    said = Words("To pay more than %(amount)s, sign in first.", amount="100 %(x)s")
+
+    assert said == "To pay more than 100 %(x)s, sign in first."
+    assert (
+        translated(said, translations("fr"))
+        == "Pour payer plus de 100 %(x)s, connectez-vous d\N{RIGHT SINGLE QUOTATION MARK}abord."
+    )
+    assert translated(said, translations("en")) == said
 
 
 async def test_the_browsers_preference_is_honoured(client: httpx.AsyncClient) -> None:

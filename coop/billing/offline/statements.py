@@ -14,7 +14,7 @@ from typing import Literal
 
 from coop.billing.offline import figures
 from coop.billing.offline.figures import DayOrder, DecimalMark, UnreadableFigure
-from coop.errors import Invalid
+from coop.errors import Invalid, Words
 from coop.money import ZERO, Currency, Money
 
 LARGEST = 20_000_000
@@ -136,7 +136,10 @@ def read(
     """Read a statement; raise `BadStatement` where it cannot be understood as a whole."""
     if len(content) > LARGEST:
         raise BadStatement(
-            f"The file is larger than {LARGEST // 1_000_000} MB; split it and import the parts."
+            Words(
+                "The file is larger than %(most)s MB; split it and import the parts.",
+                most=LARGEST // 1_000_000,
+            )
         )
     text = _decoded(content, encoding)
     if "\0" in text:
@@ -150,7 +153,7 @@ def read(
             except UnreadableFigure as error:
                 statement.faults.append((line, error.message))
     except csv.Error as error:
-        raise BadStatement(f"The file cannot be read as CSV: {error}.") from error
+        raise BadStatement(Words("The file cannot be read as CSV: %(error)s.", error=error)) from error
     return statement
 
 
@@ -162,10 +165,12 @@ def _decoded(content: bytes, encoding: str | None) -> str:
         try:
             return content.decode(name)
         except LookupError as error:
-            raise BadStatement(f"There is no encoding {name!r}; try utf-8 or windows-1250.") from error
+            raise BadStatement(
+                Words("There is no encoding “%(name)s”; try utf-8 or windows-1250.", name=name)
+            ) from error
         except UnicodeError as error:
             if encoding:
-                raise BadStatement(f"The file is not written in {name}.") from error
+                raise BadStatement(Words("The file is not written in %(name)s.", name=name)) from error
     raise BadStatement
 
 
@@ -185,7 +190,10 @@ def _rows(text: str, names: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int
             count += 1
             if count > MOST_LINES:
                 raise BadStatement(
-                    f"The file has more than {MOST_LINES:,} lines; split it and import the parts."
+                    Words(
+                        "The file has more than %(most)s lines; split it and import the parts.",
+                        most=MOST_LINES,
+                    )
                 )
             yield (
                 reader.line_num,
@@ -240,7 +248,9 @@ def _take(
     seen[key] += 1
     if seen[key] > 1:
         if identifier:
-            raise UnreadableFigure(f"The bank's identifier {identifier[:80]!r} stands on two lines.")
+            raise UnreadableFigure(
+                Words("The bank's identifier “%(name)s” stands on two lines.", name=identifier[:80])
+            )
         key = f"{key}:{seen[key]}"
     statement.lines.append(
         Line(line=line, key=key, content=content, booked_on=booked_on, amount=amount, **said)

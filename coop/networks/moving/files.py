@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coop.errors import Invalid
+from coop.errors import Invalid, Words
 from coop.identity import addresses
 from coop.identity.addresses import BadAddress
 
@@ -51,16 +51,21 @@ def read(content: bytes) -> list[Row]:
     """Return the accounts in `content`; columns that are not asked for are not looked at."""
     if len(content) > LARGEST:
         raise BadAccountsFile(
-            f"The file is larger than {LARGEST // 1_000_000} MB; split it and import the parts."
+            Words(
+                "The file is larger than %(most)s MB; split it and import the parts.",
+                most=LARGEST // 1_000_000,
+            )
         )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise BadAccountsFile(f"Line {line} is not UTF-8; save the file as CSV in UTF-8.") from error
+        raise BadAccountsFile(
+            Words("Line %(line)s is not UTF-8; save the file as CSV in UTF-8.", line=line)
+        ) from error
     if "\0" in text:
         raise BadAccountsFile(
-            f"Line {text.count(chr(10), 0, text.index(chr(0))) + 1} contains a NUL character."
+            Words("Line %(line)s contains a NUL character.", line=text.count("\n", 0, text.index("\0")) + 1)
         )
     return list(_rows(text))
 
@@ -78,11 +83,16 @@ def _rows(text: str) -> Iterator[Row]:
             count += 1
             if count > MOST_ROWS:
                 raise BadAccountsFile(
-                    f"The file has more than {MOST_ROWS:,} accounts; split it and import the parts."
+                    Words(
+                        "The file has more than %(most)s accounts; split it and import the parts.",
+                        most=MOST_ROWS,
+                    )
                 )
             yield _row(reader.line_num, fields, places, misshapen=len(fields) != len(header))
     except csv.Error as error:
-        raise BadAccountsFile(f"Line {reader.line_num} cannot be read as CSV: {error}.") from error
+        raise BadAccountsFile(
+            Words("Line %(line)s cannot be read as CSV: %(error)s.", line=reader.line_num, error=error)
+        ) from error
 
 
 def _places(header: list[str]) -> dict[str, int]:
@@ -93,7 +103,9 @@ def _places(header: list[str]) -> dict[str, int]:
         raise BadAccountsFile
     for name in places:
         if meant.count(name) > 1:
-            raise BadAccountsFile(f"The first line has two columns that mean {name}; keep one.")
+            raise BadAccountsFile(
+                Words("The first line has two columns that mean %(name)s; keep one.", name=name)
+            )
     return places
 
 
