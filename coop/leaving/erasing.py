@@ -15,6 +15,7 @@ from sqlalchemy import delete, exists, or_, select, update
 
 from coop.authorization.notices import LogoutNotice
 from coop.billing import erasing as billing
+from coop.billing.cards import Customer
 from coop.billing.gateway import Gateway, GatewayAway, GatewayRefused, NotVisible
 from coop.database import changed
 from coop.identity import accounts
@@ -52,6 +53,8 @@ async def carry_out_due(units: Units, gateway: Gateway) -> int:
                     or_(
                         (Erasure.state == "asked") & (Erasure.due_at <= work.now),
                         Erasure.state.in_(("closing", "forgetting")),
+                        # A page that was completed in the very moment in which it was closed may be heard of afterwards.
+                        (Erasure.state == "done") & exists().where(Customer.account_id == Erasure.account_id),
                     )
                 )
                 .order_by(Erasure.due_at)
@@ -81,7 +84,7 @@ async def carry_on(units: Units, gateway: Gateway, account_id: UUID) -> bool:
         await billing.close_checkouts(units, gateway, account_id)
         if not await _close(units, account_id):
             return False
-    if state in {"asked", "closing"}:
+    if state in {"asked", "closing", "done"}:
         await billing.leave_processor(units, gateway, account_id)
         await _move(units, account_id, "closing", "forgetting")
     return await _forget(units, account_id)

@@ -146,6 +146,26 @@ async def test_nothing_is_charged_any_more_and_the_processor_forgets_the_custome
     assert await till.count(PersonReference, PersonReference.account_id == ada.id) == 0
 
 
+async def test_a_customer_heard_of_afterwards_is_forgotten_too(till: Till) -> None:
+    ada, grace = await till.person(), await till.person("grace")
+    await till.pay(grace, automatic=True)
+    await ask(till, ada)
+    till.clock.advance(COOLING)
+    await go_on(till)
+    assert await state_of(till, ada) == "done"
+    async with till.units.open() as work:
+        # As a page of hers would, which Stripe completed in the moment in which it was closed.
+        await work.session.execute(update(Customer).values(account_id=ada.id))
+        customer = await work.session.scalar(select(Customer.gateway_id))
+
+    await go_on(till)
+
+    assert await till.count(Customer) == 0
+    assert (await till.sandbox.run(lambda desk: desk.find(customer))).get("deleted")
+    assert await state_of(till, ada) == "done"
+    assert await erasing.carry_out_due(till.units, till.gateway) == 0
+
+
 async def test_whoever_changes_their_mind_on_the_last_day_has_everything_as_before(till: Till) -> None:
     ada = await till.person()
     await till.pay(ada, automatic=True)
