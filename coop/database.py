@@ -172,11 +172,11 @@ async def changed(session: AsyncSession, statement: Executable, values: Row | No
     return isinstance(result, CursorResult) and result.rowcount > 0
 
 
-Role = Literal["writer", "reader"]
+Role = Literal["writer", "reader", "line"]
 
 
 def make_engine(url: str, role: Role) -> AsyncEngine:
-    """Make an engine for writing units or for reading ones; on PostgreSQL readers run in AUTOCOMMIT.
+    """Make an engine for writing units, for reading ones, or for hot paths; on PostgreSQL the last two run in AUTOCOMMIT.
 
     SQLite gets WAL with `synchronous=FULL` (NORMAL loses acknowledged writes in a power cut), one writer connection
     that begins IMMEDIATE, and readers that cannot write.
@@ -184,7 +184,7 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, role)
-    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if role == "reader" else {}
+    options: dict[str, Any] = {} if role == "writer" else {"isolation_level": "AUTOCOMMIT"}
     engine = create_async_engine(
         parsed,
         pool_size=8,
@@ -197,8 +197,10 @@ def make_engine(url: str, role: Role) -> AsyncEngine:
         json_deserializer=msgspec.json.decode,
         **options,
     )
-    if role == "reader":
+    if role != "writer":
         event.listen(engine.sync_engine, "connect", _plan_once)
+    if role == "line":
+        event.listen(engine.sync_engine, "connect", _by_keys)
     return engine
 
 
@@ -207,6 +209,20 @@ def _plan_once(connection: Any, record: object) -> None:  # noqa: ANN401 - a dri
     del record
     cursor = connection.cursor()
     cursor.execute("SET plan_cache_mode = force_generic_plan")
+    cursor.close()
+
+
+def _by_keys(connection: Any, record: object) -> None:  # noqa: ANN401 - a driver's connection has no common type
+    """Let hot paths read by index alone.
+
+    Their plans are made once, and may be made of a table that holds ten rows, where reading all of them is as cheap; they would
+    still be read when there are ten thousand, until the server next looks at what the table holds. What must be read whole
+    all the same looks expensive to the server then, which would compile it to machine code first.
+    """
+    del record
+    cursor = connection.cursor()
+    cursor.execute("SET enable_seqscan = off")
+    cursor.execute("SET jit = off")
     cursor.close()
 
 
@@ -236,7 +252,7 @@ def _sqlite(url: URL, role: Role) -> AsyncEngine:
             # Random keys fall on pages all over an index; with SQLite's two megabytes, a run over all members reads most
             # of them again for each row.
             cursor.execute("PRAGMA cache_size=-32000")
-        if role == "reader":
+        if role != "writer":
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 

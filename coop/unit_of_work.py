@@ -77,7 +77,7 @@ class Units:
         self.writer: AsyncEngine = make_engine(settings.database_url, "writer")
         self.reader: AsyncEngine = make_engine(settings.database_url, "reader")
         self._snapshots = self.reader
-        self._lines: AsyncEngine = make_engine(settings.database_url, "reader")
+        self._lines: AsyncEngine = make_engine(settings.database_url, "line")
         self._drivers = Drivers(self._lines)
         self._sqlite = is_sqlite(settings.database_url)
         if not self._sqlite:

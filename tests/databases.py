@@ -119,9 +119,7 @@ class Reused:
     async def fresh(self, folder: Path) -> str:
         """Empty the database, but for what a new one holds, and return its URL."""
         del folder
-        left_open = [
-            one for one in self._lent if one not in self._shelves["writer"] + self._shelves["reader"]
-        ]
+        left_open = [one for one in self._lent if one not in one.shelf]
         for engine in left_open:
             await engine.close()
         self._lent = []

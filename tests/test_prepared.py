@@ -85,6 +85,23 @@ async def test_a_connection_that_the_server_closed_is_not_lent_again(units: Unit
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+async def test_a_plan_made_of_an_empty_table_reads_by_key_once_it_is_full(units: Units) -> None:
+    asked = "EXPLAIN SELECT * FROM refresh_tokens WHERE digest = $1"
+    async with units.line() as line:
+        # The server knows then that there is nothing in it.
+        await line.driver.execute("VACUUM ANALYZE refresh_tokens")
+        plan = await line.driver.fetch(asked, b"x")
+        await line.driver.execute("SET enable_seqscan = on")
+        usual = await line.driver.fetch(asked, b"y")
+        await line.driver.execute("SET enable_seqscan = off")
+        compiled = await line.driver.fetchval("SHOW jit")
+
+    assert "Index Scan" in plan[0][0]
+    assert "Seq Scan" in usual[0][0]
+    assert compiled == "off"
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
 async def test_a_statement_that_fails_takes_its_connection_along(units: Units) -> None:
     async def misread() -> None:
         async with units.line() as line:
