@@ -7,8 +7,8 @@ person what to do next; `api.errors` maps the six bases to a status, a problem d
 from typing import ClassVar, Self
 
 
-class Words(str):
-    """A sentence with values in it, `Words("At least %(least)s.", least=amount)`; pages look its template up to translate it."""
+class Sentence(str):
+    """A sentence with values in it, `Sentence("At least %(least)s.", least=amount)`; pages look its template up to translate it."""
 
     __slots__ = ("template", "values")
 

@@ -10,7 +10,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
-from coop.errors import Words
+from coop.errors import Sentence
 
 LOCALES = ("en", "pl", "fr")
 _UNBROKEN = {
@@ -51,7 +51,7 @@ def spoken(tags: Iterable[str]) -> str | None:
 
 def translated(text: str, catalogue: NullTranslations) -> str:
     """Return words that come from elsewhere, such as the message of a refusal, in the catalogue's language."""
-    if isinstance(text, Words):
+    if isinstance(text, Sentence):
         return catalogue.gettext(text.template) % text.values
     return catalogue.gettext(text) if text else text
 

@@ -29,7 +29,7 @@ def refusals(
 def _spoken(node: ast.AST) -> list[ast.expr]:
     """Return the expressions in `node` that a person will read, if they are literals."""
     match node:
-        case ast.Call(func=ast.Name(id="marked" | "Words"), args=[words]):
+        case ast.Call(func=ast.Name(id="marked" | "Sentence"), args=[words]):
             return [words]
         # What refusals say to people are sentences; programming errors are not, and stay as they are.
         case ast.Raise(exc=ast.Call(args=[ast.Constant(value=str(said)) as words, *_])) if said.endswith("."):

@@ -13,7 +13,7 @@ from coop import policies
 from coop.billing import gaps, letters, operations, subscriptions
 from coop.billing.gateway import Gateway, GatewayAway, GatewayRefused
 from coop.billing.intents import LARGEST, AmountTooSmall, AutomaticNeedsEmail
-from coop.errors import Invalid, Refused, Words
+from coop.errors import Invalid, Refused, Sentence
 from coop.identity.accounts import Account
 from coop.membership import renewal_links, terms
 from coop.membership.terms import Term
@@ -138,7 +138,7 @@ async def _change_amount(
     plain, code = work.settings.money.plain, work.settings.currency.upper()
     if amount < least:
         raise AmountTooSmall(
-            Words("The least a card can be charged here is %(amount)s.", amount=f"{plain(least)} {code}"),
+            Sentence("The least a card can be charged here is %(amount)s.", amount=f"{plain(least)} {code}"),
             field="amount",
         )
     if amount > LARGEST:
@@ -146,7 +146,7 @@ async def _change_amount(
     if not signed_in and amount > most:
         # A letter may be forwarded: whoever holds its link can do no more harm than a letter more.
         raise SignInToRaise(
-            Words("To pay more than %(amount)s, sign in first.", amount=f"{plain(most)} {code}"),
+            Sentence("To pay more than %(amount)s, sign in first.", amount=f"{plain(most)} {code}"),
             field="amount",
         )
     if amount == living.amount:

@@ -18,7 +18,7 @@ from coop.billing.gateway import Order
 from coop.billing.instalment_plans import NoInstalments
 from coop.billing.offline import transfers
 from coop.database import Base
-from coop.errors import Invalid, NotAllowed, Refused, Words
+from coop.errors import Invalid, NotAllowed, Refused, Sentence
 from coop.identity.accounts import Account
 from coop.membership import obstacles, organisations
 from coop.money import Money
@@ -205,7 +205,7 @@ async def _allowed(work: UnitOfWork, wish: Wish, account: Account, dues: Dues) -
     if wish.amount < least:
         plain = f"{work.settings.money.plain(least)} {work.settings.currency.upper()}"
         raise AmountTooSmall(
-            Words("The least a card can be charged here is %(amount)s.", amount=plain), field="amount"
+            Sentence("The least a card can be charged here is %(amount)s.", amount=plain), field="amount"
         )
     if wish.amount > LARGEST:
         raise Invalid("For sums this large, please write to the treasurer.", field="amount")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.database import Base
-from coop.errors import Invalid, NotAllowed, NotFound, Refused, Words
+from coop.errors import Invalid, NotAllowed, NotFound, Refused, Sentence
 from coop.governance import electorate, patches
 from coop.governance.tally import CLASS_OF_KIND, Class, Result, Verdict, read_majority
 from coop.policies import Voting, check_together, in_force
@@ -367,5 +367,7 @@ def _line(title: str) -> str:
 def _words(text: str, longest: int, field: str) -> str:
     words = text.strip().replace("\r\n", "\n")
     if not words or len(words) > longest or any(ord(c) < 0x20 and c not in "\n\t" for c in words):  # noqa: PLR2004 - control characters
-        raise BadMotion(Words("Write between one and %(most)s characters here.", most=longest), field=field)
+        raise BadMotion(
+            Sentence("Write between one and %(most)s characters here.", most=longest), field=field
+        )
     return words

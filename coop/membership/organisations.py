@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import policies
 from coop.database import Base, insert_once
-from coop.errors import Invalid, NotAllowed, Refused, Words
+from coop.errors import Invalid, NotAllowed, Refused, Sentence
 from coop.membership import terms
 from coop.money import Money
 from coop.policies import Dues
@@ -76,7 +76,7 @@ async def require_enough(work: UnitOfWork, account_id: UUID, amount: Money) -> N
     if amount < lowest:
         plain = f"{work.settings.money.plain(lowest)} {work.settings.currency.upper()}"
         raise OrganisationPaysMore(
-            Words("The least that an organisation pays for a year is %(amount)s.", amount=plain),
+            Sentence("The least that an organisation pays for a year is %(amount)s.", amount=plain),
             field="amount",
         )
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop.clock import local_date
 from coop.database import Base
-from coop.errors import NotFound, Refused, Unavailable, Words
+from coop.errors import NotFound, Refused, Sentence, Unavailable
 from coop.outbox import Event
 from coop.policies.documents import (
     KINDS,
@@ -226,7 +226,7 @@ async def check_together(work: UnitOfWork, document: Policy) -> None:
     if shares is not None and dues is not None and not shares.covers_fees(dues, vat_rate=vat_rate):
         dearer = dues.instalments and shares.fees(dues) > shares.fee(dues.price)
         raise BadPolicy(
-            Words(
+            Sentence(
                 "Operations' part of the price must cover the card fees on it, %(fees)s in minor units.",
                 fees=shares.fees(dues),
             ),

@@ -3,7 +3,7 @@ import pytest
 
 from api.pages.languages import translated, translations
 from api.pages.rendering import browser
-from coop.errors import Words
+from coop.errors import Sentence
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_lines_do_not_break_where_a_language_forbids_it(locale: str, english: st
 
 
 def test_a_sentence_with_values_is_said_in_the_readers_language() -> None:
-    said = Words("To pay more than %(amount)s, sign in first.", amount="100 %(x)s")
+    said = Sentence("To pay more than %(amount)s, sign in first.", amount="100 %(x)s")
 
     assert said == "To pay more than 100 %(x)s, sign in first."
     assert (

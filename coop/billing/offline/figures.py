@@ -4,7 +4,7 @@ import re
 from datetime import date
 from typing import Literal
 
-from coop.errors import Invalid, Words
+from coop.errors import Invalid, Sentence
 from coop.money import Currency, Money
 
 DecimalMark = Literal["auto", "comma", "point"]
@@ -34,10 +34,10 @@ def amount(text: str, currency: Currency, mark: DecimalMark = "auto") -> Money:
     bare = bare.removesuffix("-") if bare.endswith("-") else bare.removeprefix("-").removeprefix("+")
     whole, part = _parted(bare, mark, text)
     if not re.fullmatch(r"[0-9]{1,13}", whole, re.ASCII) or not re.fullmatch(r"[0-9]*", part, re.ASCII):
-        raise UnreadableFigure(Words("“%(text)s” is not an amount.", text=text[:40]))
+        raise UnreadableFigure(Sentence("“%(text)s” is not an amount.", text=text[:40]))
     if len(part.rstrip("0")) > currency.places:
         raise UnreadableFigure(
-            Words("“%(text)s” has more decimals than %(currency)s has.", text=text[:40], currency=code)
+            Sentence("“%(text)s” has more decimals than %(currency)s has.", text=text[:40], currency=code)
         )
     minor = int(whole) * 10**currency.places + int(part[: currency.places].ljust(currency.places, "0") or 0)
     return Money(-minor if negative else minor)
@@ -56,14 +56,16 @@ def _parted(bare: str, mark: DecimalMark, text: str) -> tuple[str, str]:
         decimal = ""
     else:
         raise UnreadableFigure(
-            Words("“%(text)s” could be two amounts; say --decimal comma or --decimal point.", text=text[:40])
+            Sentence(
+                "“%(text)s” could be two amounts; say --decimal comma or --decimal point.", text=text[:40]
+            )
         )
     whole, _, part = bare.partition(decimal) if decimal else (bare, "", "")
     if decimal and bare.count(decimal) > 1:
-        raise UnreadableFigure(Words("“%(text)s” is not an amount.", text=text[:40]))
+        raise UnreadableFigure(Sentence("“%(text)s” is not an amount.", text=text[:40]))
     thousands = re.split(r"[.,]", whole)
     if len(thousands) > 1 and any(len(group) != _GROUP for group in thousands[1:]):
-        raise UnreadableFigure(Words("“%(text)s” is not an amount.", text=text[:40]))
+        raise UnreadableFigure(Sentence("“%(text)s” is not an amount.", text=text[:40]))
     return "".join(thousands), part
 
 
@@ -77,7 +79,7 @@ def day(text: str, order: DayOrder = "auto") -> date:
             return _ordered(other, order, bare)
     except ValueError:
         pass
-    raise UnreadableFigure(Words("“%(text)s” is not a day.", text=bare[:40]))
+    raise UnreadableFigure(Sentence("“%(text)s” is not a day.", text=bare[:40]))
 
 
 def _ordered(found: re.Match[str], order: DayOrder, text: str) -> date:
@@ -90,6 +92,6 @@ def _ordered(found: re.Match[str], order: DayOrder, text: str) -> date:
         order = "mdy"
     elif order == "auto":
         raise UnreadableFigure(
-            Words("“%(text)s” could be two days; say --dates dmy or --dates mdy.", text=text[:40])
+            Sentence("“%(text)s” could be two days; say --dates dmy or --dates mdy.", text=text[:40])
         )
     return date(year, second, first) if order == "dmy" else date(year, first, second)

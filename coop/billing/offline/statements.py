@@ -14,7 +14,7 @@ from typing import Literal
 
 from coop.billing.offline import figures
 from coop.billing.offline.figures import DayOrder, DecimalMark, UnreadableFigure
-from coop.errors import Invalid, Words
+from coop.errors import Invalid, Sentence
 from coop.money import ZERO, Currency, Money
 
 LARGEST = 20_000_000
@@ -136,7 +136,7 @@ def read(
     """Read a statement; raise `BadStatement` where it cannot be understood as a whole."""
     if len(content) > LARGEST:
         raise BadStatement(
-            Words(
+            Sentence(
                 "The file is larger than %(most)s MB; split it and import the parts.",
                 most=LARGEST // 1_000_000,
             )
@@ -153,7 +153,7 @@ def read(
             except UnreadableFigure as error:
                 statement.faults.append((line, error.message))
     except csv.Error as error:
-        raise BadStatement(Words("The file cannot be read as CSV: %(error)s.", error=error)) from error
+        raise BadStatement(Sentence("The file cannot be read as CSV: %(error)s.", error=error)) from error
     return statement
 
 
@@ -166,11 +166,11 @@ def _decoded(content: bytes, encoding: str | None) -> str:
             return content.decode(name)
         except LookupError as error:
             raise BadStatement(
-                Words("There is no encoding “%(name)s”; try utf-8 or windows-1250.", name=name)
+                Sentence("There is no encoding “%(name)s”; try utf-8 or windows-1250.", name=name)
             ) from error
         except UnicodeError as error:
             if encoding:
-                raise BadStatement(Words("The file is not written in %(name)s.", name=name)) from error
+                raise BadStatement(Sentence("The file is not written in %(name)s.", name=name)) from error
     raise BadStatement
 
 
@@ -190,7 +190,7 @@ def _rows(text: str, names: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int
             count += 1
             if count > MOST_LINES:
                 raise BadStatement(
-                    Words(
+                    Sentence(
                         "The file has more than %(most)s lines; split it and import the parts.",
                         most=MOST_LINES,
                     )
@@ -249,7 +249,7 @@ def _take(
     if seen[key] > 1:
         if identifier:
             raise UnreadableFigure(
-                Words("The bank's identifier “%(name)s” stands on two lines.", name=identifier[:80])
+                Sentence("The bank's identifier “%(name)s” stands on two lines.", name=identifier[:80])
             )
         key = f"{key}:{seen[key]}"
     statement.lines.append(

@@ -16,7 +16,7 @@ from coop import policies
 from coop.billing import household_dues
 from coop.billing.offline import references
 from coop.database import Base, changed
-from coop.errors import Invalid, NotFound, Words
+from coop.errors import Invalid, NotFound, Sentence
 from coop.membership import obstacles, organisations
 from coop.money import Money
 from coop.policies import Dues, Pool, Version
@@ -271,7 +271,9 @@ def _bounded(work: UnitOfWork, amount: Money, least: Money) -> None:
     if not least <= amount <= LARGEST:
         plain = work.settings.money.plain
         raise TransferOutOfBounds(
-            Words("Write an amount between %(least)s and %(most)s.", least=plain(least), most=plain(LARGEST)),
+            Sentence(
+                "Write an amount between %(least)s and %(most)s.", least=plain(least), most=plain(LARGEST)
+            ),
             field="amount",
         )
 

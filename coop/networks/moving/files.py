@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coop.errors import Invalid, Words
+from coop.errors import Invalid, Sentence
 from coop.identity import addresses
 from coop.identity.addresses import BadAddress
 
@@ -51,7 +51,7 @@ def read(content: bytes) -> list[Row]:
     """Return the accounts in `content`; columns that are not asked for are not looked at."""
     if len(content) > LARGEST:
         raise BadAccountsFile(
-            Words(
+            Sentence(
                 "The file is larger than %(most)s MB; split it and import the parts.",
                 most=LARGEST // 1_000_000,
             )
@@ -61,11 +61,13 @@ def read(content: bytes) -> list[Row]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadAccountsFile(
-            Words("Line %(line)s is not UTF-8; save the file as CSV in UTF-8.", line=line)
+            Sentence("Line %(line)s is not UTF-8; save the file as CSV in UTF-8.", line=line)
         ) from error
     if "\0" in text:
         raise BadAccountsFile(
-            Words("Line %(line)s contains a NUL character.", line=text.count("\n", 0, text.index("\0")) + 1)
+            Sentence(
+                "Line %(line)s contains a NUL character.", line=text.count("\n", 0, text.index("\0")) + 1
+            )
         )
     return list(_rows(text))
 
@@ -83,7 +85,7 @@ def _rows(text: str) -> Iterator[Row]:
             count += 1
             if count > MOST_ROWS:
                 raise BadAccountsFile(
-                    Words(
+                    Sentence(
                         "The file has more than %(most)s accounts; split it and import the parts.",
                         most=MOST_ROWS,
                     )
@@ -91,7 +93,7 @@ def _rows(text: str) -> Iterator[Row]:
             yield _row(reader.line_num, fields, places, misshapen=len(fields) != len(header))
     except csv.Error as error:
         raise BadAccountsFile(
-            Words("Line %(line)s cannot be read as CSV: %(error)s.", line=reader.line_num, error=error)
+            Sentence("Line %(line)s cannot be read as CSV: %(error)s.", line=reader.line_num, error=error)
         ) from error
 
 
@@ -104,7 +106,7 @@ def _places(header: list[str]) -> dict[str, int]:
     for name in places:
         if meant.count(name) > 1:
             raise BadAccountsFile(
-                Words("The first line has two columns that mean %(name)s; keep one.", name=name)
+                Sentence("The first line has two columns that mean %(name)s; keep one.", name=name)
             )
     return places
 
