@@ -1,7 +1,6 @@
 """The transparency page: the law in force with its sources, who holds a role, and how often stewards acted."""
 
 from collections import Counter
-from datetime import timedelta
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
@@ -13,12 +12,14 @@ from api.pages.clauses import KINDS
 from api.pages.languages import marked
 from api.pages.rendering import page
 from coop import policies
+from coop.clock import local_date, midnight, month_anniversary
 from coop.stewardship import roles
 from coop.stewardship.audit import AuditEntry
 from coop.stewardship.roles import RoleName
 from coop.unit_of_work import Units
 
-A_YEAR = timedelta(days=365)
+MONTHS = 12
+"""Whole ones that are over: with a count of the moment anybody could watch cash being approved as a membership begins."""
 
 ROLES: dict[RoleName, str] = {
     "steward": marked("Steward"),
@@ -39,8 +40,11 @@ async def transparency(
     async with units.read() as work:
         law = await policies.law(work)
         held = await roles.holders(work)
+        zone = work.settings.zone
+        month = local_date(work.now, zone).replace(day=1)
+        since, until = midnight(month_anniversary(month, -MONTHS), zone), midnight(month, zone)
         acts = await work.session.scalar(
-            select(func.count()).select_from(AuditEntry).where(AuditEntry.at > work.now - A_YEAR)
+            select(func.count()).select_from(AuditEntry).where(AuditEntry.at >= since, AuditEntry.at < until)
         )
     holders = Counter(role.role for role in held)
     return page(

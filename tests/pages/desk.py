@@ -8,6 +8,7 @@ from coop.billing.offline import matching, statements, transactions, transfers
 from coop.identity.accounts import Account
 from coop.money import Money
 from coop.stewardship import roles
+from coop.stewardship.roles import RoleName
 from coop.unit_of_work import Units
 
 LINES = b"date,amount,text,payer,iban\n2026-03-05,25.00,for Ada,Ada L.,US01\n2026-03-06,7.00,?,Bo,US02\n2026-03-06,250.00,big,Cy,US03\n"
@@ -15,9 +16,18 @@ LINES = b"date,amount,text,payer,iban\n2026-03-05,25.00,for Ada,Ada L.,US01\n202
 
 async def treasurer(units: Units, account: Account) -> None:
     """Make somebody a treasurer."""
+    await _grant(units, account, "treasurer")
+
+
+async def steward(units: Units, account: Account) -> None:
+    """Make somebody a steward and no treasurer."""
+    await _grant(units, account, "steward")
+
+
+async def _grant(units: Units, account: Account, role: RoleName) -> None:
     async with units.open() as work:
         until = work.now + timedelta(days=365)
-        await roles.grant(work, account.id, "treasurer", until=until, act="founding", reason="First one")
+        await roles.grant(work, account.id, role, until=until, act="founding", reason="First one")
 
 
 async def laid(units: Units, one: Account, member: Account) -> None:

@@ -5,12 +5,14 @@ import httpx
 import msgspec
 import pytest
 
+from coop import ledger
 from coop.billing.offline import matching, statements, transactions
 from coop.identity.accounts import Account
 from coop.membership import standing
 from coop.money import Money
 from coop.settings import Settings
-from coop.unit_of_work import Units
+from coop.sponsorship import queue
+from coop.unit_of_work import UnitOfWork, Units
 from tests import cooperative, people
 from tests.membership.test_households import accept, invitation
 from tests.pages import desk
@@ -54,6 +56,13 @@ async def tess(client: httpx.AsyncClient, units: Units) -> Account:
     return account
 
 
+async def sponsored(work: UnitOfWork, account_id: UUID) -> None:
+    """Have the pool pay a year."""
+    full = [ledger.debit(ledger.BANK, Money(2500)), ledger.credit(ledger.POOL, Money(2500))]
+    await ledger.post(work, source="manual", external_id="full", description="A gift", postings=full)
+    assert (await queue.ask(work, account_id)).state == "begun"
+
+
 async def stray(units: Units, cents: int) -> UUID:
     async with units.read() as work:
         return next(one.id for one in await transactions.unmatched(work) if one.amount.minor == cents)
@@ -66,6 +75,34 @@ async def test_nobody_but_stewards_comes_to_the_desk(
     await people.signed_in_client(client, units)
 
     assert (await client.get(f"/steward{below}")).status_code == 403
+
+
+@pytest.mark.usefixtures("tess")
+async def test_a_steward_who_is_no_treasurer_cannot_tell_who_paid(
+    client: httpx.AsyncClient, units: Units
+) -> None:
+    async with units.open() as work:
+        ada = await people.found(work, "ada")
+        await matching.receive(
+            work, account_id=ada.id, amount=Money(2500), purpose="dues", method="cash", external_id="cash:1"
+        )
+    bob = await people.register(units, "bob", email="bob@example.org")
+    async with units.open() as work:
+        await sponsored(work, bob.id)
+    await desk.steward(units, await people.signed_in_client(client, units, "sue"))
+
+    refused = {below: (await client.get(f"/steward{below}")).status_code for below in PAGES}
+    counts = (await client.get("/steward")).text
+    looks = [
+        (await client.post("/steward/member", data={"handle": handle, "reason": "Asked for help"})).text
+        for handle in ("ada", "bob")
+    ]
+
+    assert {below for below, status in refused.items() if status == 200} == {"", "/member"}
+    assert set(refused.values()) == {200, 403}
+    assert "figure" not in counts
+    assert "<dd>Member</dd>" in looks[0]
+    assert looks[0].replace("ada", "bob") == looks[1]
 
 
 @pytest.mark.usefixtures("tess")

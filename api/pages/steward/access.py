@@ -19,6 +19,11 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def admit(work: UnitOfWork, viewer: Viewer) -> bool:
-    """Let stewards and treasurers in; tell whether this one may decide about money."""
+    """Let stewards and treasurers in; tell whether this one may see and decide what is about money."""
     await roles.require(work, viewer.account_id, *waiting.MAY_LOOK)
     return "treasurer" in await roles.held(work, viewer.account_id)
+
+
+async def admit_treasurer(work: UnitOfWork, viewer: Viewer) -> None:
+    """Let treasurers in only: who sees what was paid sees who was sponsored, and no other steward is to know."""
+    await roles.require(work, viewer.account_id, "treasurer")

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, URLEncodedBody
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
 from api.pages.rendering import page
-from api.pages.steward.access import PATH, Nothing, Typed, admit
+from api.pages.steward.access import PATH, Nothing, Typed, admit_treasurer
 from coop.billing.desk import acts, waiting
 from coop.billing.desk.acts import Act, Assign, GiveToPool, SendBack, SetAside, SettleDispute
 from coop.billing.offline import transactions
@@ -57,7 +57,7 @@ async def unmatched(
 ) -> Response[bytes]:
     """List the credits that nobody recognised."""
     async with units.read() as work:
-        await admit(work, signed_in)
+        await admit_treasurer(work, signed_in)
         found = await transactions.unmatched(work)
     return page("steward/payments.html", request, transactions=found, done=done)
 
@@ -98,9 +98,9 @@ async def sending(
 ) -> Response[bytes]:
     """List what has to be sent by hand."""
     async with units.read() as work:
-        treasurer = await admit(work, signed_in)
+        await admit_treasurer(work, signed_in)
         found = await waiting.to_send(work)
-    return page("steward/sending.html", request, sending=found, treasurer=treasurer)
+    return page("steward/sending.html", request, sending=found)
 
 
 @post(f"{PATH}/sending/{{kind:str}}/{{item_id:uuid}}", include_in_schema=False)
@@ -128,7 +128,7 @@ async def refunds(
 ) -> Response[bytes]:
     """List refunds to cards that are on their way, or that came back."""
     async with units.read() as work:
-        await admit(work, signed_in)
+        await admit_treasurer(work, signed_in)
         found = await waiting.refunds(work)
     return page("steward/refunds.html", request, refunds=found, done=done)
 
@@ -169,14 +169,13 @@ async def apart(
 ) -> Response[bytes]:
     """List where Stripe and the books differ, with the entry that would settle it."""
     async with units.read() as work:
-        treasurer = await admit(work, signed_in)
+        await admit_treasurer(work, signed_in)
         found = await differences.listed(work)
     return page(
         "steward/differences.html",
         request,
         differences=found,
         kinds=differences.KINDS,
-        treasurer=treasurer,
     )
 
 
@@ -219,7 +218,7 @@ async def _one(
     errors: dict[str, str] | None = None,
 ) -> Response[bytes]:
     async with units.read() as work:
-        treasurer = await admit(work, viewer)
+        await admit_treasurer(work, viewer)
         found = await transactions.get(work, transaction_id)
     return page(
         "steward/payment.html",
@@ -227,7 +226,6 @@ async def _one(
         status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         transaction=found,
         two=found.amount.minor > units.settings.two_people_above,
-        treasurer=treasurer,
         given=given,
         errors=told(request, errors or {}),
     )
@@ -243,14 +241,13 @@ async def _disputes(
     errors: dict[str, str] | None = None,
 ) -> Response[bytes]:
     async with units.read() as work:
-        treasurer = await admit(work, viewer)
+        await admit_treasurer(work, viewer)
         found = await waiting.disputes(work)
     return page(
         "steward/disputes.html",
         request,
         status=HTTPStatus.BAD_REQUEST if errors else HTTPStatus.OK,
         disputes=found,
-        treasurer=treasurer,
         given=given,
         done=done,
         errors=told(request, errors or {}),

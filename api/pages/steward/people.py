@@ -1,4 +1,4 @@
-"""One member's payments, for a steward who has a reason to look; the look is logged, and the member reads it."""
+"""One member's record, for a steward who has a reason to look; the look is logged, and the member reads it."""
 
 from http import HTTPStatus
 from uuid import UUID
@@ -11,7 +11,7 @@ from litestar.params import URLEncodedBody
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
 from api.pages.rendering import page
-from api.pages.steward.access import PATH, Typed, admit
+from api.pages.steward.access import PATH, Typed, admit, admit_treasurer
 from coop.billing import payments
 from coop.billing.desk import acts, waiting
 from coop.billing.desk.acts import Cash, GiveBack
@@ -56,8 +56,8 @@ async def ask(
 ) -> Response[bytes]:
     """Ask whose record to open, and why."""
     async with units.read() as work:
-        await admit(work, signed_in)
-    return page("steward/look.html", request, given=Look(), errors={})
+        treasurer = await admit(work, signed_in)
+    return page("steward/look.html", request, given=Look(), treasurer=treasurer, errors={})
 
 
 @post(HERE, status_code=HTTPStatus.OK, include_in_schema=False)
@@ -67,13 +67,21 @@ async def look(
     units: NamedDependency[Units],
     signed_in: NamedDependency[Viewer],
 ) -> Response[bytes]:
-    """Show one member's standing and payments; this once, since every look is a line in the log."""
+    """Show one member's standing, and to a treasurer their payments; this once, since every look is a line in the log."""
     try:
         async with units.open() as work:
             account = await waiting.look_up(work, data.handle, by=signed_in.account_id, reason=data.reason)
     except (Invalid, NotFound) as refusal:
-        errors = told(request, {refusal.field or "handle": refusal.message})
-        return page("steward/look.html", request, status=HTTPStatus.BAD_REQUEST, given=data, errors=errors)
+        async with units.read() as work:
+            treasurer = await admit(work, signed_in)
+        return page(
+            "steward/look.html",
+            request,
+            status=HTTPStatus.BAD_REQUEST,
+            given=data,
+            treasurer=treasurer,
+            errors=told(request, {refusal.field or "handle": refusal.message}),
+        )
     return await _record(request, units, signed_in, account)
 
 
@@ -106,7 +114,7 @@ async def till(
 ) -> Response[bytes]:
     """Ask what was received in cash, from whom and for what."""
     async with units.read() as work:
-        await admit(work, signed_in)
+        await admit_treasurer(work, signed_in)
     return page("steward/cash.html", request, given=Till(), errors={})
 
 
@@ -144,7 +152,7 @@ async def _record(
     async with units.read() as work:
         treasurer = await admit(work, viewer)
         stands = await standing.of(work, account.id)
-        made = await payments.made_by(work, account.id)
+        made = await payments.made_by(work, account.id) if treasurer else []
     return page(
         "steward/member.html",
         request,

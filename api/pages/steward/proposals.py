@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, URLEncodedBody
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward
 from api.pages.rendering import page
-from api.pages.steward.access import PATH, Nothing, admit
+from api.pages.steward.access import PATH, Nothing, admit_treasurer
 from coop.billing.desk import acts, waiting
 from coop.billing.reconciliation import differences
 from coop.stewardship import approvals
@@ -28,7 +28,7 @@ async def waiting_list(
 ) -> Response[bytes]:
     """List what waits for a second pair of hands."""
     async with units.read() as work:
-        await admit(work, signed_in)
+        await admit_treasurer(work, signed_in)
         found = [await acts.in_words(work, proposal) for proposal in await waiting.proposals(work)]
     return page("steward/proposals.html", request, proposals=found, me=signed_in.account_id, done=done)
 

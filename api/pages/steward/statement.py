@@ -12,11 +12,11 @@ from litestar.params import MultipartBody
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import told
 from api.pages.rendering import page
-from api.pages.steward.access import PATH, admit
+from api.pages.steward.access import PATH, admit_treasurer
 from coop.billing.offline import matching, statements
 from coop.billing.offline.matching import Report
 from coop.errors import Invalid
-from coop.stewardship import audit, roles
+from coop.stewardship import audit
 from coop.unit_of_work import Units
 
 HERE = f"{PATH}/statement"
@@ -39,7 +39,7 @@ async def form(
 ) -> Response[bytes]:
     """Ask for the file."""
     async with units.read() as work:
-        await admit(work, signed_in)
+        await admit_treasurer(work, signed_in)
     return _page(request, Upload())
 
 
@@ -52,7 +52,7 @@ async def bring_in(
 ) -> Response[bytes]:
     """Say what an import would do, or do it."""
     async with units.read() as work:
-        await roles.require(work, signed_in.account_id, "treasurer")
+        await admit_treasurer(work, signed_in)
     try:
         statement = statements.read(
             await _content(data),

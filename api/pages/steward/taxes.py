@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, URLEncodedBody
 from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
 from api.pages.rendering import page
-from api.pages.steward.access import PATH, Typed, admit
+from api.pages.steward.access import PATH, Typed, admit_treasurer
 from api.pages.steward.money import Done
 from coop.billing import vat_payments
 from coop.billing.desk import acts
@@ -113,7 +113,7 @@ async def _show(
     errors: dict[str, str] | None = None,
 ) -> Response[bytes]:
     async with units.read() as work:
-        treasurer = await admit(work, viewer)
+        await admit_treasurer(work, viewer)
         owed = await vat_payments.owed(work)
         months = await vat_payments.months(work)
         payments = await vat_payments.latest(work)
@@ -125,7 +125,6 @@ async def _show(
         nothing=ZERO,
         months=months,
         payments=payments,
-        treasurer=treasurer,
         given=given,
         done=done,
         errors=told(request, errors or {}),
@@ -141,7 +140,7 @@ async def _before(
     errors: dict[str, str] | None = None,
 ) -> Response[bytes]:
     async with units.read() as work:
-        await admit(work, viewer)
+        await admit_treasurer(work, viewer)
         payment = await vat_payments.get(work, payment_id)
     return page(
         "steward/vat_undo.html",

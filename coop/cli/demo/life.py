@@ -253,6 +253,8 @@ class Life:
                 ("ada", "steward"),
                 ("bo_lindqvist", "steward"),
                 ("cleo", "treasurer"),
+                # Cash and large sums take two.
+                ("ada", "treasurer"),
             )
             for handle, role in first:
                 await roles.grant(
