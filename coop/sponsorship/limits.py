@@ -38,6 +38,21 @@ async def may_renew(work: UnitOfWork, account_id: UUID) -> None:
         raise AlreadyMember
 
 
+async def newcomer(work: UnitOfWork, account_id: UUID) -> bool:
+    """Tell whether a year would be the first that an account keeps.
+
+    One that was given back within its first days made nobody a member of before: else whoever pays, withdraws and has
+    everything back would ask next time without a confirmed address, and outside the month's cap.
+    """
+    days = (await policies.in_force(work, Dues)).document.withdrawal_days
+    # Years begin with their day; the days of a withdrawal are counted from the payment, later on that day.
+    kept = timedelta(days=days + 1)
+    return not any(
+        term.ended_early_at is None or term.ended_early_at > term.begins + kept
+        for term in await terms.history(work, account_id)
+    )
+
+
 def runs_on(last: Last | None, until: datetime) -> bool:
     """Tell whether an account's newest year goes on beyond an instant: the first notice of its end."""
     return last is not None and last.ended_early_at is None and last.ends > until

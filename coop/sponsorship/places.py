@@ -70,7 +70,7 @@ class Place(Base):
     contribution: Mapped[Money]
     """What the member pays of the price."""
     first: Mapped[bool]
-    """The person has never been a member: such places are capped by the month."""
+    """It would be the first year that the person keeps: such places are capped by the month."""
     state: Mapped[str] = mapped_column(String(10), default="queued")
     credited: Mapped[bool] = mapped_column(default=False)
     """The contribution is with us already (Member credit): head of the queue."""

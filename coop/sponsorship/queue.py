@@ -19,7 +19,6 @@ from coop.clock import local_date
 from coop.errors import Refused
 from coop.identity.accounts import Account
 from coop.ledger import POOL
-from coop.membership import terms
 from coop.membership.events import TermBegan
 from coop.membership.obstacles import Obstacle
 from coop.money import ZERO, Money
@@ -45,7 +44,7 @@ async def ask(work: UnitOfWork, account_id: UUID, *, contribution: Money = ZERO)
     price = Money((await policies.in_force(work, Dues)).document.price)
     if contribution < ZERO or contribution >= price:
         raise Refused("A place is for those who pay less than the price.")
-    first = await terms.latest(work, account_id) is None
+    first = await limits.newcomer(work, account_id)
     await limits.may_ask(work, account_id, first=first)
     await places.lock(work)
     place = await places.open_place(work, account_id)
@@ -96,7 +95,7 @@ async def credit(work: UnitOfWork, account_id: UUID, contribution: Money, *, pay
         await places.close(work, place, "replaced")
         place = None
     if place is None:
-        first = await terms.latest(work, account_id) is None
+        first = await limits.newcomer(work, account_id)
         place = Place(account_id=account_id, asked_at=work.now, contribution=contribution, first=first)
         work.session.add(place)
     place.contribution = contribution
@@ -301,10 +300,13 @@ handlers: dict[type[Event], Callable[[UnitOfWork, Event], Awaitable[None]]] = {
 
 
 async def first_places_this_month(work: UnitOfWork) -> int:
-    """Return how many first places were given since the month began, in the co-op's time zone."""
+    """Return to how many people first places were given since the month began, in the co-op's time zone."""
     local = work.now.astimezone(work.settings.zone)
     start = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    given = select(func.count()).where(Place.first, Place.awarded_at >= start, Place.state != "closed")
+    # Whoever gives one back and asks again takes nobody else's turn.
+    given = select(func.count(Place.account_id.distinct())).where(
+        Place.first, Place.awarded_at >= start, Place.state != "closed"
+    )
     together = select(func.sum(Reservation.first_places)).where(
         # As its index says: most reservations are for no household.
         Reservation.first_places > 0,

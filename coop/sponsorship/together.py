@@ -11,7 +11,6 @@ from sqlalchemy import select, true
 
 from coop import policies
 from coop.errors import NotAllowed, Refused
-from coop.membership import terms
 from coop.money import Money
 from coop.policies import Pool
 from coop.sponsorship import limits, places, pool, queue
@@ -68,7 +67,7 @@ async def _newcomers(work: UnitOfWork, accounts: Sequence[UUID]) -> int:
         raise PoolShort
     newcomers = 0
     for account_id in accounts:
-        first = await terms.latest(work, account_id) is None
+        first = await limits.newcomer(work, account_id)
         newcomers += first
         try:
             await limits.may_ask(work, account_id, first=first)

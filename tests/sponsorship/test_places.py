@@ -5,6 +5,7 @@ import httpx
 import msgspec
 import pytest
 
+from coop.billing import withdrawal
 from coop.billing.payments import Payment
 from coop.clock import FixedClock
 from coop.ledger import POOL, RESERVED
@@ -12,7 +13,7 @@ from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Pool
 from coop.settings import Settings
-from coop.sponsorship import outlook, places, pool, queue, runs
+from coop.sponsorship import gifts, outlook, places, pool, queue, runs
 from coop.sponsorship.limits import AlreadyMember, EmailNeeded
 from coop.sponsorship.places import Place
 from coop.sponsorship.pool import PoolEmpty
@@ -114,6 +115,33 @@ async def test_first_places_are_capped_by_the_month(till: Till) -> None:
     till.clock.advance(timedelta(days=31))
     await runs.grant_due(till.units)
     assert await till.state(bob) == "active"
+
+
+@pytest.mark.parametrize("way", ["paid", "gift", "place"])
+async def test_a_year_that_was_given_back_makes_nobody_a_member_of_before(till: Till, way: str) -> None:
+    ada = await till.person(verified=way == "place")
+    await till.sponsor(5000)
+    match way:
+        case "paid":
+            await till.pay(ada)
+        case "gift":
+            await till.pay(ada, purpose="gift")
+            async with till.units.read() as work:
+                (gift,) = await gifts.given_by(work, ada.id)
+            await till.claim(ada, gift)
+        case _:
+            await till.ask(ada)
+    await withdrawal.withdraw(till.units, till.gateway, account_id=ada.id, key="given-back")
+    assert await till.state(ada) == "none"
+
+    if way != "place":
+        with pytest.raises(EmailNeeded):
+            await till.ask(ada)
+        return
+    assert (await till.ask(ada)).first
+    async with till.units.read() as work:
+        # It is one person all the same.
+        assert await queue.first_places_this_month(work) == 1
 
 
 async def test_places_begin_at_a_random_time_within_the_delay(

@@ -21,11 +21,11 @@ from coop.billing.offline.transactions import BankTransaction, Why
 from coop.billing.offline.transfers import Transfer
 from coop.billing.payments import Method, Payment
 from coop.identity.accounts import Account
-from coop.membership import obstacles, terms
+from coop.membership import obstacles
 from coop.membership.obstacles import DisputeOpen
 from coop.money import ZERO, Money
 from coop.policies import Dues, Pool
-from coop.sponsorship import places
+from coop.sponsorship import limits, places
 from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units, new_id
 
@@ -232,7 +232,7 @@ async def _too_little_for_a_year(
     # Less than was announced: the pool was never asked for that much, so its own rules are asked here.
     if amount < Money((await policies.in_force(work, Dues)).document.minimum_card):
         return "too_small"
-    first = await terms.latest(work, account.id) is None
+    first = await limits.newcomer(work, account.id)
     law = (await policies.in_force(work, Pool)).document
     return "needs_email" if first and law.verified_email and account.email_verified_at is None else None
 
