@@ -182,7 +182,7 @@ def database(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer a database that is away, slow or full: nothing was acknowledged, so the caller may try again."""
     if isinstance(error, IntegrityError):
         # A constraint caught what the code above it did not name; the state of things forbids the request.
-        log.warning("constraint", constraint=type(error.orig).__name__, path=request.url.path)
+        log.warning("constraint", constraint=type(error.orig).__name__, path=route_of(request))
         return refuse(
             request,
             errors.Refused(
@@ -194,13 +194,18 @@ def database(request: AnyRequest, error: Exception) -> Response[bytes]:
         "CharacterNotInRepertoireError",
     }:
         return decoding(request, error)
-    log.error("database", error=type(getattr(error, "orig", error)).__name__, path=request.url.path)
+    log.error("database", error=type(getattr(error, "orig", error)).__name__, path=route_of(request))
     return refuse(request, errors.Unavailable())
+
+
+def route_of(request: AnyRequest) -> str:
+    """Return the route that was asked for, for the log: an address itself may hold the secret of a gift or of an invitation."""
+    return str(request.scope.get("path_template", ""))
 
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer a fault of ours; the trace goes to the log, never to the visitor."""
-    log.error("unexpected", exc_info=error, path=request.url.path)
+    log.error("unexpected", exc_info=error, path=route_of(request))
     return problem(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,5 +1,6 @@
 import json
 
+import httpx
 import pytest
 import structlog
 
@@ -38,6 +39,21 @@ def test_a_line_is_json_on_standard_error(capsys: pytest.CaptureFixture[str]) ->
     line = json.loads(written.err)
     assert (line["event"], line["kind"], line["level"]) == ("outbox_failure", "Letter", "warning")
     assert "ada@example.org" not in written.err
+
+
+async def test_a_fault_behind_a_secret_address_names_the_route_and_not_the_secret(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("coop.sponsorship.gifts.find", fails)
+    with structlog.testing.capture_logs() as lines:
+        answer = await client.get("/gift/a-link-that-opens-a-year")
+
+    assert answer.status_code == 500
+    assert [line["path"] for line in lines if line["event"] == "unexpected"] == ["/gift/{secret}"]
+    assert "a-link-that-opens-a-year" not in str(lines)
 
 
 def _fail(secret: str) -> None:

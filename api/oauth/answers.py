@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from api.dependencies import AnyRequest
-from api.errors import log, status_of
+from api.errors import log, route_of, status_of
 from api.oauth.parameters import Unreadable
 from coop.authorization.server import BASIC_CHALLENGE
 from coop.errors import CoopError, NotSignedIn, TooMany, Unavailable
@@ -85,12 +85,12 @@ def _framework(request: AnyRequest, refusal: HTTPException) -> Response[bytes]:
 
 
 def _database(request: AnyRequest, fault: Exception) -> Response[bytes]:
-    log.error("database", error=type(getattr(fault, "orig", fault)).__name__, path=request.url.path)
+    log.error("database", error=type(getattr(fault, "orig", fault)).__name__, path=route_of(request))
     return _refused(request, Unavailable())
 
 
 def _unexpected(request: AnyRequest, fault: Exception) -> Response[bytes]:
-    log.error("unexpected", exc_info=fault, path=request.url.path)
+    log.error("unexpected", exc_info=fault, path=route_of(request))
     return error("server_error", "Something went wrong on our side.", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

@@ -14,6 +14,7 @@ from coop.billing import booking, cards, household_dues, instalments, intents, o
 from coop.billing.gateway import CheckoutState, Gateway, GatewayRefused, NotVisible, PaymentState
 from coop.billing.intents import LIVE, Checkout, Wish
 from coop.database import changed
+from coop.identity import throttle
 from coop.sponsorship import places, queue
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -42,6 +43,9 @@ async def begin(units: Units, gateway: Gateway, wish: Wish, *, key: str) -> str:
             if answer is not None:
                 return answer
             other = await intents.live(work, wish.account_id)
+        # In a unit of its own, so that a refusal does not take the count back.
+        pages = throttle.PAYMENT_PAGES.by(str(wish.account_id))
+        await throttle.admit(units, pages, refusal=intents.TooManyPages)
         if other is not None and other.key != key:
             # Two open payment pages would let one person pay twice: the old one is closed before a new one opens.
             await close(units, gateway, other)

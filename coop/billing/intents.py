@@ -18,7 +18,7 @@ from coop.billing.gateway import Order
 from coop.billing.instalment_plans import NoInstalments
 from coop.billing.offline import transfers
 from coop.database import Base
-from coop.errors import Invalid, NotAllowed, Refused, Sentence
+from coop.errors import Invalid, NotAllowed, Refused, Sentence, TooMany
 from coop.identity.accounts import Account
 from coop.membership import obstacles, organisations
 from coop.money import Money
@@ -60,6 +60,12 @@ class AlreadyMonthly(Refused):
     """You give each month already. Stop that first, then choose another amount."""
 
     code = "already_monthly"
+
+
+class TooManyPages(TooMany):
+    """You have opened many payment pages within the hour. Nothing was charged for them; wait a little, then try again."""
+
+    code = "too_many_payment_pages"
 
 
 class Checkout(Base):

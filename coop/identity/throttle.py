@@ -74,6 +74,8 @@ RECOVERY_CODES = Limit("recovery codes", 10, timedelta(hours=1))
 CEREMONIES = Limit("ceremonies", 300, timedelta(minutes=15))
 """Passkey challenges from one address."""
 
+PAYMENT_PAGES = Limit("payment pages", 20, timedelta(hours=1))
+"""Payment pages that one person opens: whoever tries stolen cards needs many."""
 EXPORTS = Limit("exports", 10, timedelta(hours=1))
 """Archives that one person takes away; each reads every table."""
 

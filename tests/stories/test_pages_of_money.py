@@ -3,15 +3,40 @@ from datetime import timedelta
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 
 from coop.billing import operations
 from coop.billing.intents import Checkout
+from coop.billing.offline.transfers import Transfer
 from coop.billing.operations import Operation
 from coop.billing.payments import Payment
+from coop.identity import throttle
 from coop.identity.accounts import Account
 from coop.ledger import GIFTS_OUTSTANDING
+from tests.membership.test_households import accept, invitation
 from tests.till import Till, hidden
+
+ABSURD = (
+    *(
+        "-5",
+        "\u22125",
+        "+5",
+        "0",
+        "0.00",
+        "0.5",
+        "25.001",
+        "1e3",
+        "1e400",
+        "NaN",
+        "Infinity",
+        "true",
+        "0x19",
+        "2_5",
+        "25 USD",
+    ),
+    *("\uff11\uff10", "\u0661\u0660", "1,000.00", str(2**63), str(-(2**63)), "9" * 99),
+)
 
 
 async def choose(page: httpx.AsyncClient, path: str = "/join", **fields: str) -> httpx.Response:
@@ -66,6 +91,51 @@ async def test_an_absurd_amount_is_refused_beside_its_field(till: Till, amount: 
     assert answer.status_code == 400
     assert "error-summary" in answer.text
     assert await till.count(Checkout) == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/sponsor", "/account/household/pay", "/account/renewal", "/sponsor/transfer"]
+)
+async def test_no_form_takes_an_absurd_amount(till: Till, path: str) -> None:
+    msgspec.structs.force_setattr(till.units.settings, "bank_account", "US64 0000 1234")
+    ada, bob = await till.person(), await till.person("bob")
+    await accept(till.units, bob, await invitation(till.units, ada))
+    if path == "/account/renewal":
+        await till.pay(ada, automatic=True)
+    before, statuses = await till.books(), {}
+    async with till.visitor(ada) as page:
+
+        async def send(**fields: str) -> int:
+            if path == "/account/renewal":
+                fields["what"] = "amount"
+            if path != "/sponsor/transfer":
+                fields["key"] = uuid4().hex
+            return (await page.post(path, data=fields)).status_code
+
+        for written in ABSURD:
+            statuses[written] = await send(amount=written)
+            if path in {"/sponsor", "/account/household/pay"}:
+                statuses[f"other: {written}"] = await send(amount="other", other=written)
+        assert await till.count(Checkout, Checkout.state != "paid") == await till.count(Transfer) == 0
+        assert await till.books() == before
+        usual = await send(amount="25.00")
+
+    assert {case: status for case, status in statuses.items() if status != 400} == {}
+    assert usual == 303
+
+
+async def test_who_tries_one_card_after_another_is_stopped_for_a_while(till: Till) -> None:
+    ada, bob = await till.person(), await till.person("bob")
+    pages = [await till.begin(ada, 2500 + number) for number in range(throttle.PAYMENT_PAGES.times)]
+    async with till.visitor(ada) as page:
+        answer = await choose(page, amount="25.00")
+
+    assert (answer.status_code, len(set(pages))) == (429, throttle.PAYMENT_PAGES.times)
+    assert int(answer.headers["retry-after"]) > 0
+    assert (await till.begin(bob)).startswith("http")
+    till.clock.advance(throttle.PAYMENT_PAGES.window)
+    await till.pay(ada)
+    assert await till.state(ada) == "active"
 
 
 async def test_a_double_click_opens_one_payment_page(till: Till) -> None:
