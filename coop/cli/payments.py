@@ -27,7 +27,7 @@ _MEANT = {
     "several_references": "name several references",
     "account_closed": "are for an account that is locked or erased",
     "dispute_open": "are for somebody whose bank disputes an earlier payment",
-    "too_small": "are smaller than the least that can be paid",
+    "too_small": "are smaller than the least that their senders can pay",
     "household_short": "pay for less than all of a household, and the pool cannot add the rest",
     "gift_short": "are less than a gift costs",
     "needs_email": "pay a part, for a first place, without a confirmed e-mail address",

@@ -14,7 +14,7 @@ from coop import policies
 from coop.database import Base, insert_once
 from coop.errors import Invalid, NotAllowed, Refused, Sentence
 from coop.membership import terms
-from coop.money import Money
+from coop.money import ZERO, Money
 from coop.policies import Dues
 from coop.unit_of_work import UnitOfWork
 
@@ -67,12 +67,17 @@ async def least(work: UnitOfWork) -> Money:
     return Money(dues.organisation)
 
 
-async def require_enough(work: UnitOfWork, account_id: UUID, amount: Money) -> None:
-    """Refuse an organisation dues below its least; persons pay what they can."""
+async def least_of(work: UnitOfWork, account_id: UUID) -> Money:
+    """Return the least that an account pays for a year: nothing if it is a person's, who pays what they can."""
     if await of(work, account_id) is None:
-        return
+        return ZERO
     dues = (await policies.in_force(work, Dues)).document
-    lowest = Money(max(dues.organisation, dues.price))
+    return Money(max(dues.organisation, dues.price))
+
+
+async def require_enough(work: UnitOfWork, account_id: UUID, amount: Money) -> None:
+    """Refuse an organisation dues below its least."""
+    lowest = await least_of(work, account_id)
     if amount < lowest:
         plain = f"{work.settings.money.plain(lowest)} {work.settings.currency.upper()}"
         raise OrganisationPaysMore(

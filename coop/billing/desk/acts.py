@@ -22,7 +22,7 @@ from coop.database import changed
 from coop.errors import Invalid, NotFound
 from coop.identity.accounts import Account
 from coop.ledger import BANK, CASH, MEMBER_CREDIT, POOL
-from coop.membership import households
+from coop.membership import households, organisations
 from coop.money import ZERO, Money
 from coop.sponsorship import places, queue
 from coop.stewardship import approvals, audit, roles
@@ -316,6 +316,11 @@ async def _weighed(work: UnitOfWork, act: Act) -> tuple[Money, UUID | None]:
 async def _buys(work: UnitOfWork, act: Cash | Assign, amount: Money) -> None:
     """Refuse what would buy nothing: a household of which nobody needs a year, less than a gift costs."""
     transfer = await transfers.current(work, act.account_id, act.purpose)
+    if act.purpose == "dues" and amount < await organisations.least_of(work, act.account_id):
+        raise Invalid(
+            "That is less than an organisation pays for a year.",
+            field="amount" if isinstance(act, Cash) else "what",
+        )
     if act.purpose == "gift":
         price = Money((await transfers.law_of(work, transfer)).document.price)
         if amount < price:

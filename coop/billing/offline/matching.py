@@ -21,7 +21,7 @@ from coop.billing.offline.transactions import BankTransaction, Why
 from coop.billing.offline.transfers import Transfer
 from coop.billing.payments import Method, Payment
 from coop.identity.accounts import Account
-from coop.membership import obstacles
+from coop.membership import obstacles, organisations
 from coop.membership.obstacles import DisputeOpen
 from coop.money import ZERO, Money
 from coop.policies import Dues, Pool
@@ -227,6 +227,9 @@ async def _too_little_for_a_gift(work: UnitOfWork, transfer: Transfer, amount: M
 async def _too_little_for_a_year(
     work: UnitOfWork, account: Account, transfer: Transfer, amount: Money
 ) -> Why | None:
+    if amount < await organisations.least_of(work, account.id):
+        # The pool adds nothing to what an organisation pays, whoever it said it was when it announced the transfer.
+        return "too_small"
     if amount >= min(transfer.amount, transfer.price):
         return None
     # Less than was announced: the pool was never asked for that much, so its own rules are asked here.

@@ -5,15 +5,20 @@ import msgspec
 import pytest
 
 from coop.billing import reconciliation, refunds
+from coop.billing.desk.acts import Assign, Cash
 from coop.billing.offline import matching, references, statements, transactions, transfers
 from coop.billing.offline.matching import Report
 from coop.billing.offline.transactions import BankTransaction
 from coop.billing.offline.transfers import NoBankAccount, Transfer, TransferOutOfBounds
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
+from coop.errors import Invalid
 from coop.identity.accounts import Account
+from coop.ledger import POOL
+from coop.membership import organisations
 from coop.money import Money
 from coop.sponsorship.places import Place
+from tests.billing.offline.test_desk import decide, treasurer
 from tests.till import Till
 
 
@@ -97,6 +102,32 @@ async def test_a_rehearsal_says_what_would_happen_and_changes_nothing(till: Till
 
     assert report.count() == {"exact": 1, "under": 1, "unknown_reference": 1, "no_reference": 1}
     assert (await till.count(BankTransaction), await till.books()) == (0, {})
+
+
+@pytest.mark.parametrize("cents", [1000, 2500, 9999])
+async def test_an_organisation_that_sends_too_little_gets_neither_the_pools_part_nor_a_year(
+    till: Till, cents: int
+) -> None:
+    await till.sponsor(2500)
+    library = await till.person("library")
+    transfer = await announce(till, library)
+    async with till.units.open() as work:
+        await organisations.register(work, library.id, "A library")
+    tess = await treasurer(till, "tess")
+
+    report = await brought_in(till, (transfer.reference, cents))
+
+    assert report.count() == {"too_small": 1}
+    async with till.units.read() as work:
+        (found,) = await transactions.unmatched(work)
+    for act in (
+        Assign(transaction_id=found.id, account_id=library.id, purpose="dues"),
+        Cash(account_id=library.id, amount=cents, purpose="dues"),
+    ):
+        with pytest.raises(Invalid, match="organisation"):
+            await decide(till, act, tess)
+    assert await till.state(library) == "none"
+    assert await till.balance(POOL) == 2500
 
 
 async def test_more_than_the_price_goes_to_the_pool(till: Till) -> None:
