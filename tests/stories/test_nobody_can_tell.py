@@ -11,22 +11,26 @@ import pytest
 from sqlalchemy import select
 
 from coop import schema
+from coop.billing.offline import matching
+from coop.billing.payments import Method
 from coop.identity.accounts import Account
+from coop.money import Money
 from coop.networks import endpoints, networks
 from coop.networks.deliveries import Delivery
 from coop.settings import Settings
-from coop.sponsorship import outlook, runs
+from coop.sponsorship import gifts, outlook, runs
+from coop.stewardship import audit
 from tests.protocol.relying_party import RelyingParty, register
 from tests.till import Till
 
 PUBLIC = (
     *("/", "/sponsor", "/books", "/books/books.json", "/books/books.csv", "/books/books.beancount"),
-    *("/networks", "/votes", "/transparency", "/v1/networks", "/v1/motions"),
+    *("/sponsors", "/networks", "/votes", "/transparency", "/v1/networks", "/v1/motions"),
 )
 TO_A_STRANGER = ("/place", "/sponsor", "/join", "/account", "/books", "/account/payments")
 """What somebody sees who signs in only to look."""
 OWN = {
-    *("checkouts", "operations", "payments", "places"),
+    *("checkouts", "gifts", "operations", "payments", "places"),
     # Their letters differ: one has a receipt.
     *("mailbox", "outbox"),
 }
@@ -128,31 +132,70 @@ async def rows_of(till: Till, account: Account) -> Counter[str]:
     return found
 
 
+async def by_gift(till: Till, account: Account, giver: Account) -> None:
+    """Have `giver` buy a year that `account` takes up."""
+    await till.pay(giver, purpose="gift")
+    async with till.units.read() as work:
+        gift = (await gifts.given_by(work, giver.id))[0]
+    await till.claim(account, gift)
+
+
+async def by_hand(till: Till, account: Account, method: Method) -> None:
+    """Have a treasurer see the money."""
+    async with till.units.open() as work:
+        await matching.receive(
+            work,
+            account_id=account.id,
+            amount=Money(2500),
+            purpose="dues",
+            method=method,
+            external_id=f"{method}:{account.id}",
+        )
+
+
+async def at_the_desk(till: Till, account: Account) -> None:
+    """Leave the line in the log that the approval of cash leaves."""
+    async with till.units.open() as work:
+        await audit.record(
+            work, act="money.cash.approved", reason="At the assembly", actor=None, about=account.id
+        )
+
+
 async def test_a_network_sees_no_difference_in_anything_it_is_told_or_may_ask(
     till: Till, party: RelyingParty
 ) -> None:
-    await till.sponsor(2500)
-    paying, sponsored = await till.person("ada"), await till.person("bob")
-    before = [await sign_in(till, party, person) for person in (paying, sponsored)]
-    place = await till.ask(sponsored)
+    await till.sponsor(5000)
+    # By card, by the pool, in part by both, with something on top, as a gift, by bank transfer, in cash.
+    everybody = ada, bob, cyd, dan, eve, fay, gil = [
+        await till.person(name) for name in ("ada", "bob", "cyd", "dan", "eve", "fay", "gil")
+    ]
+    before = [await sign_in(till, party, person) for person in everybody]
+    place = await till.ask(bob)
     assert place.due_at is not None
     till.clock.advance(place.due_at - till.clock.instant)
-    await till.pay(paying)
+    await till.pay(ada)
     await runs.begin_due(till.units)
+    await till.pay(cyd, 1000)
+    await till.pay(dan, 4000)
+    await by_gift(till, eve, ada)
+    await by_hand(till, fay, "bank")
+    await by_hand(till, gil, "cash")
     await till.work()
-    assert [await till.state(person) for person in (paying, sponsored)] == ["active", "active"]
+    assert [await till.state(person) for person in everybody] == ["active"] * 7
 
-    after = [await sign_in(till, party, person) for person in (paying, sponsored)]
+    after = [await sign_in(till, party, person) for person in everybody]
     answers = [await asked(till, party, subject) for subject, _ in after]
-    sent = [await webhooks(till, person) for person in (paying, sponsored)]
-    rows = [await rows_of(till, person) for person in (paying, sponsored)]
+    sent = [await webhooks(till, person) for person in everybody]
+    rows = [await rows_of(till, person) for person in everybody]
 
-    assert before[0][1] == before[1][1]
-    assert after[0][1] == after[1][1]
-    assert answers[0] == answers[1]
-    assert sent[0] == sent[1]
     assert len(sent[0]) == 2
-    assert {table for table in rows[0] | rows[1] if rows[0][table] != rows[1][table]} <= OWN
+    for number in range(1, 7):
+        assert before[number][1] == before[0][1]
+        assert after[number][1] == after[0][1]
+        assert answers[number] == answers[0]
+        assert sent[number] == sent[0]
+        differ = {table for table in rows[0] | rows[number] if rows[0][table] != rows[number][table]}
+        assert differ <= OWN
 
 
 async def test_no_figure_that_others_see_moves_with_a_membership(till: Till, party: RelyingParty) -> None:
@@ -169,6 +212,12 @@ async def test_no_figure_that_others_see_moves_with_a_membership(till: Till, par
     seen.append(await public(till, stranger))
     await till.enter(url)
     await till.pay(paying, 4000)
+    seen.append(await public(till, stranger))
+    await by_gift(till, await till.person("fay"), paying)
+    seen.append(await public(till, stranger))
+    gil = await till.person("gil")
+    await by_hand(till, gil, "cash")
+    await at_the_desk(till, gil)
     seen.append(await public(till, stranger))
     assert place.due_at is not None
     till.clock.advance(min(place.due_at - till.clock.instant, timedelta(hours=11)))
