@@ -350,7 +350,7 @@ async def test_no_page_of_the_steward_s_desk_has_a_fault_that_axe_can_find(
     found = []
     below = (
         *("", "/member", "/payments", f"/payments/{stray}", "/sending", "/refunds", "/disputes"),
-        *("/differences", "/proposals", "/cash", "/statement", "/vat"),
+        *("/differences", "/proposals", "/cash", "/statement", "/vat", "/entry"),
     )
     for path in below:
         answer = await tab.goto(f"{origin}/steward{path}")

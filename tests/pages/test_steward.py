@@ -1,5 +1,5 @@
 import re
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import msgspec
@@ -29,6 +29,7 @@ PAGES = (
     "/cash",
     "/statement",
     "/vat",
+    "/entry",
 )
 
 
@@ -172,6 +173,37 @@ async def test_the_member_reads_who_looked_and_why(client: httpx.AsyncClient, un
     assert "Opened your record" in text
     assert "She asked for help" in text
     assert "tess" in text
+
+
+@pytest.mark.usefixtures("tess")
+async def test_a_treasurer_learns_whose_an_entry_is_and_its_person_reads_of_it(
+    client: httpx.AsyncClient, units: Units
+) -> None:
+    async with units.open() as work:
+        ada = await people.found(work, "ada")
+        reference = str(await ledger.references.of(work, ada.id))
+    for given, field in (
+        ({"reference": reference}, "reason"),
+        ({"reference": reference[:-1], "reason": "An audit"}, "reference"),
+    ):
+        refused = await client.post("/steward/entry", data=given)
+        assert (refused.status_code, f'href="#{field}"' in refused.text) == (400, True)
+
+    found = await client.post("/steward/entry", data={"reference": reference, "reason": "An audit"})
+    nobody = await client.post("/steward/entry", data={"reference": str(uuid4()), "reason": "An audit"})
+    sue = await people.register(units, "sue")
+    await desk.steward(units, sue)
+    await people.signed_in(client, units, sue)
+    not_hers = await client.post("/steward/entry", data={"reference": reference, "reason": "Curious"})
+    await people.signed_in(client, units, ada)
+    record = (await client.get("/account/record")).text
+
+    assert "<dd>ada</dd>" in found.text
+    assert "leads to nobody" in nobody.text
+    assert not_hers.status_code == 403
+    assert "Looked up whose an entry in the books is" in record
+    assert "An audit" in record
+    assert "Curious" not in record
 
 
 @pytest.mark.usefixtures("tess")

@@ -2,9 +2,10 @@
 
 from litestar.types import ControllerRouterHandler
 
-from api.pages.steward import money, overview, people, proposals, statement, taxes
+from api.pages.steward import entries, money, overview, people, proposals, statement, taxes
 
 routes: list[ControllerRouterHandler] = [
+    *entries.routes,
     *money.routes,
     *overview.routes,
     *people.routes,

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from coop import ledger
 from coop.billing.disputes import Dispute
 from coop.billing.offline import transactions
 from coop.billing.offline.transactions import BankTransaction
 from coop.billing.payments import Method, Payment
 from coop.billing.refunds import Refund
-from coop.errors import NotFound
+from coop.errors import Invalid, NotFound
 from coop.identity import accounts
 from coop.identity.accounts import Account
 from coop.money import Money
@@ -33,6 +34,12 @@ class NobodyOfThatName(NotFound):
     """Nobody has that handle; write it just as they do."""
 
     code = "nobody_of_that_name"
+
+
+class BadReference(Invalid):
+    """A reference in the books is 32 letters and digits with hyphens between; copy it whole."""
+
+    code = "bad_person_reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +159,18 @@ async def look_up(work: UnitOfWork, handle: str, *, by: UUID, reason: str) -> Ac
         raise NobodyOfThatName(field="handle")
     await audit.record(work, act="member.looked_up", reason=reason, actor=by, about=account.id)
     return account
+
+
+async def whose(work: UnitOfWork, reference: str, *, by: UUID, reason: str) -> Account | None:
+    """Tell a treasurer whom the entries under a random reference concern, if they are still there; that person reads of it."""
+    await roles.require(work, by, "treasurer")
+    reason = audit.checked(reason)
+    try:
+        wanted = UUID(reference.strip())
+    except ValueError as error:
+        raise BadReference(field="reference") from error
+    account_id = await ledger.references.resolve(work, wanted, by=by, reason=reason)
+    return None if account_id is None else await work.session.get(Account, account_id)
 
 
 def _disputed() -> ColumnElement[bool]:
