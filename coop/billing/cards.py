@@ -179,10 +179,37 @@ async def settle(units: Units, gateway: Gateway, visit_id: UUID) -> CardVisit | 
     return visit
 
 
+async def close(units: Units, gateway: Gateway, account_id: UUID) -> None:
+    """See to it that a card can be left on no page of an account any more.
+
+    A page whose answer was lost, or is still on its way, may open unseen until its time is over; so long its visit stays open.
+    """
+    async with units.read() as work:
+        live = await work.session.scalars(
+            select(CardVisit).where(CardVisit.account_id == account_id, CardVisit.state == "open")
+        )
+        visits, now = list(live), work.now
+    for visit in visits:
+        page = visit.gateway_id
+        if page is None:
+            found = await gateway.find_checkout(visit.id, visit.begun_at - timedelta(hours=1))
+            page = None if found is None else found.id
+        if page is not None:
+            await gateway.expire_checkout(page)
+            state = await gateway.cards.kept(page)
+        elif visit.expires_at > now:
+            continue
+        else:
+            state = KeptCard(status="expired")
+        async with units.open() as work:
+            await _apply(work, visit.id, state)
+
+
 async def _apply(work: UnitOfWork, visit_id: UUID, state: KeptCard) -> None:
     still_open = update(CardVisit).where(CardVisit.id == visit_id, CardVisit.state == "open")
     if state.status == "expired":
-        await work.session.execute(still_open.values(state="expired"))
+        # Somebody may be its customer all the same, of a card whose bank asked for a word that never came.
+        await work.session.execute(still_open.values(state="expired", customer=state.customer))
     if state.status != "complete" or state.customer is None or state.card is None:
         return
     if await changed(work.session, still_open.values(state="kept", customer=state.customer, card=state.card)):

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import String, case, delete, exists, func, literal, select, union, update
+from sqlalchemy import ColumnElement, String, case, delete, exists, func, literal, or_, select, union, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from coop import ledger
-from coop.billing import checkout, instalment_endings, subscriptions
+from coop.billing import cards, checkout, instalment_endings, subscriptions
 from coop.billing.cards import CardVisit, Customer
 from coop.billing.gateway import Gateway, NotVisible
 from coop.billing.importing.held import ImportedMembership
@@ -59,8 +60,8 @@ async def resume(work: UnitOfWork, paused: Sequence[str]) -> None:
     )
 
 
-async def close_checkouts(units: Units, gateway: Gateway, account_id: UUID) -> None:
-    """See to it that no page is left on which the person could pay."""
+async def close_pages(units: Units, gateway: Gateway, account_id: UUID) -> None:
+    """See to it that no page is left on which the person could pay, or leave a card."""
     async with units.read() as work:
         live = list(
             await work.session.scalars(
@@ -71,12 +72,7 @@ async def close_checkouts(units: Units, gateway: Gateway, account_id: UUID) -> N
         )
     for one in live:
         await checkout.close(units, gateway, one)
-
-
-async def payable(work: UnitOfWork, account_id: UUID) -> bool:
-    """Tell whether a page is open on which the person could pay."""
-    live = exists().where(Checkout.account_id == account_id, Checkout.state.in_(("intended", "open")))
-    return bool(await work.session.scalar(select(live)))
+    await cards.close(units, gateway, account_id)
 
 
 async def end(work: UnitOfWork, account_id: UUID) -> None:
@@ -89,8 +85,23 @@ async def end(work: UnitOfWork, account_id: UUID) -> None:
     await obstacles.put(work, account_id, f"erased:{account_id}")
 
 
+def known(account_id: InstrumentedAttribute[UUID] | UUID) -> ColumnElement[bool]:
+    """Return the condition under which the processor may still know an account, or charge it."""
+    return or_(
+        exists().where(Customer.account_id == account_id),
+        exists().where(CardVisit.account_id == account_id),
+        exists().where(Subscription.account_id == account_id, Subscription.status.not_in(ENDED)),
+    )
+
+
+async def known_at_processor(work: UnitOfWork, account_id: UUID) -> bool:
+    """Tell whether the processor may still know an account: a page is sometimes heard of after it was left."""
+    return bool(await work.session.scalar(select(known(account_id))))
+
+
 async def leave_processor(units: Units, gateway: Gateway, account_id: UUID) -> None:
     """Carry out at the processor what was written down, and have it forget the customer; repeating it changes nothing."""
+    await close_pages(units, gateway, account_id)
     async with units.read() as work:
         going = list(
             await work.session.scalars(
@@ -103,20 +114,50 @@ async def leave_processor(units: Units, gateway: Gateway, account_id: UUID) -> N
         async with units.open() as work:
             # One that began in the very moment of the end was not there to be stopped.
             await subscriptions.end(work, subscription)
-        with contextlib.suppress(NotVisible):
-            # What the processor does not know it cannot charge.
+        try:
             await subscriptions.carry_out(units, gateway, subscription)
-    async with units.read() as work:
-        known = select(Customer.gateway_id).where(Customer.account_id == account_id)
-        visits = select(CardVisit.customer).where(
-            CardVisit.account_id == account_id, CardVisit.customer.is_not(None)
-        )
-        customers = list(await work.session.scalars(union(known, visits)))
+        except NotVisible:
+            # What the processor does not know it cannot charge.
+            async with units.open() as work:
+                await subscriptions.lost(work, subscription)
+    customers = await _customers(units, gateway, account_id)
     for customer in customers:
         await gateway.cards.forget(customer)
     async with units.open() as work:
-        for rows in (Customer, CardVisit):
-            await work.session.execute(delete(rows).where(rows.account_id == account_id))
+        # One that was heard of in between is not gone yet.
+        for gone in (
+            delete(Customer).where(Customer.account_id == account_id, Customer.gateway_id.in_(customers)),
+            delete(CardVisit).where(
+                CardVisit.account_id == account_id,
+                CardVisit.state != "open",
+                or_(CardVisit.customer.is_(None), CardVisit.customer.in_(customers)),
+            ),
+        ):
+            await work.session.execute(gone)
+
+
+async def _customers(units: Units, gateway: Gateway, account_id: UUID) -> set[str]:
+    """Return everybody who an account is at the processor: there is one for each page that was opened before the first was known."""
+    async with units.read() as work:
+        first = select(Customer.gateway_id).where(Customer.account_id == account_id)
+        visits = select(CardVisit.customer).where(
+            CardVisit.account_id == account_id, CardVisit.customer.is_not(None)
+        )
+        customers = {name for name in await work.session.scalars(union(first, visits)) if name is not None}
+        pages = list(
+            await work.session.scalars(
+                select(Checkout.gateway_id).where(
+                    Checkout.account_id == account_id,
+                    Checkout.automatic | (Checkout.instalments > 0),
+                    Checkout.gateway_id.is_not(None),
+                )
+            )
+        )
+    for page in filter(None, pages):
+        with contextlib.suppress(NotVisible):
+            # Also one that was never paid: a card may have been tried on it.
+            customers |= {(await gateway.fetch_checkout(page)).customer or ""}
+    return customers - {""}
 
 
 async def owed(work: UnitOfWork, account_id: UUID) -> bool:

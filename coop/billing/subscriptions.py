@@ -237,6 +237,13 @@ async def end(work: UnitOfWork, subscription: str) -> None:
     )
 
 
+async def lost(work: UnitOfWork, subscription: str) -> None:
+    """Write down that the processor does not know one subscription any more."""
+    await work.session.execute(
+        update(Subscription).where(Subscription.id == subscription).values(status="canceled")
+    )
+
+
 async def change_amount(work: UnitOfWork, subscription: Subscription, amount: Money) -> bool:
     """Write down what is to be charged from the next year on."""
     return await changed(

@@ -15,7 +15,6 @@ from sqlalchemy import delete, exists, or_, select, update
 
 from coop.authorization.notices import LogoutNotice
 from coop.billing import erasing as billing
-from coop.billing.cards import Customer
 from coop.billing.gateway import Gateway, GatewayAway, GatewayRefused, NotVisible
 from coop.database import changed
 from coop.identity import accounts
@@ -32,7 +31,7 @@ from coop.networks.admins import NetworkAdmin
 from coop.networks.deliveries import Delivery
 from coop.outbox import OutboxMessage, addressed_to, speaks_of
 from coop.personal import Held
-from coop.sponsorship import places, queue
+from coop.sponsorship import gifts, places, queue
 from coop.stewardship import roles
 from coop.unit_of_work import UnitOfWork, Units
 
@@ -54,7 +53,7 @@ async def carry_out_due(units: Units, gateway: Gateway) -> int:
                         (Erasure.state == "asked") & (Erasure.due_at <= work.now),
                         Erasure.state.in_(("closing", "forgetting")),
                         # A page that was completed in the very moment in which it was closed may be heard of afterwards.
-                        (Erasure.state == "done") & exists().where(Customer.account_id == Erasure.account_id),
+                        (Erasure.state == "done") & billing.known(Erasure.account_id),
                     )
                 )
                 .order_by(Erasure.due_at)
@@ -80,11 +79,13 @@ async def carry_on(units: Units, gateway: Gateway, account_id: UUID) -> bool:
     async with units.read() as work:
         known = await erasures.of(work, account_id)
         state = None if known is None else known.state
+        # Heard of after it was left: a page that was completed in the very moment in which it was closed.
+        again = state in {"forgetting", "done"} and await billing.known_at_processor(work, account_id)
     if state == "asked":
-        await billing.close_checkouts(units, gateway, account_id)
+        await billing.close_pages(units, gateway, account_id)
         if not await _close(units, account_id):
             return False
-    if state in {"asked", "closing", "done"}:
+    if state in {"asked", "closing"} or again:
         await billing.leave_processor(units, gateway, account_id)
         await _move(units, account_id, "closing", "forgetting")
     return await _forget(units, account_id)
@@ -107,6 +108,7 @@ async def _close(units: Units, account_id: UUID) -> bool:
             await erasures.offices(work, account_id)
             await billing.end(work, account_id)
             await queue.withdraw(work, account_id)
+            await gifts.let_go(work, account_id)
             await households.leave(work, account_id)
             await roles.end_all(work, account_id, reason="The account was erased")
             await work.session.execute(delete(NetworkAdmin).where(NetworkAdmin.account_id == account_id))
@@ -138,6 +140,8 @@ async def _forget(units: Units, account_id: UUID) -> bool:
         if known is None or known.state != "forgetting" or await _awaited(work, known):
             return False
         whose = await export.person(work, await accounts.hold(work, account_id))
+        if await billing.known_at_processor(work, account_id):
+            return False
         await aliases.retire_all(work, account_id)
         for held in going():
             await work.session.execute(

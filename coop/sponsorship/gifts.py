@@ -213,6 +213,16 @@ async def waits_for(work: UnitOfWork, account_id: UUID) -> Gift | None:
     return found
 
 
+async def let_go(work: UnitOfWork, account_id: UUID) -> None:
+    """Let the link work again of a gift that was to follow an account's year, since there will be no other one."""
+    await work.session.execute(
+        update(Gift)
+        .where(Gift.kept_for == account_id)
+        .values(state="waiting", claimed_at=None, kept_for=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def given_by(work: UnitOfWork, account_id: UUID) -> list[Gift]:
     """Return what an account has given, the newest first."""
     found = await work.session.scalars(
@@ -291,7 +301,7 @@ async def _begin_kept(work: UnitOfWork, gift_id: UUID) -> bool:
         return False
     account = await work.session.get_one(Account, gift.kept_for)
     latest = await terms.latest(work, account.id)
-    if account.erased_at is not None or (latest is not None and latest.ended_early_at is not None):
+    if latest is not None and latest.ended_early_at is not None:
         # Whoever gave their year back does not want the next one either: the link works again.
         gift.state, gift.claimed_at, gift.kept_for = "waiting", None, None
         await work.session.flush()

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from coop.billing.intents import Purpose
-from tests.soak import agreement, company, treasury
+from tests.soak import agreement, company, leaving, treasury
 from tests.soak.ground import Ground
 from tests.soak.stage import Died
 from tests.soak.world import PEOPLE, World, world
@@ -26,6 +26,8 @@ BEGINNINGS = (
 CHECKED_EVERY = 4
 APART = 30
 """Steps between two comparisons, which take as long as twenty steps do; a difference stays until the next one sees it."""
+COOLING = (0, 0, 1, 14)
+"""Days in which one may change one's mind before an erasure; without any, all its stages are soon reached."""
 TIMES = (
     timedelta(minutes=1),
     timedelta(hours=1),
@@ -125,7 +127,14 @@ BY_STEWARDS = some.one_of(
         days=some.integers(-90, 366),
     ),
 )
-BY_HANDS = BY_PEOPLE | IN_COMPANY | BY_STEWARDS
+LEAVING = some.one_of(
+    choice(leaving.ask_to_be_erased, who=who, in_writing=some.sampled_from((False, False, False, True))),
+    choice(leaving.stay, who=who),
+    choice(leaving.go_on),
+    choice(leaving.go_on),
+    choice(leaving.arrive, who=who),
+)
+BY_HANDS = BY_PEOPLE | IN_COMPANY | BY_STEWARDS | LEAVING
 AT_STRIPE = some.one_of(
     choice(World.answer_bank, confirmed=flags),
     choice(World.change_card, who=who, card=some.sampled_from((WORKS, FAILS_LATER))),
@@ -158,11 +167,12 @@ class LifeOfMoney(RuleBasedStateMachine):
         self.opened: contextlib.AbstractAsyncContextManager[World] | None = None
         self.world: World
 
-    @initialize(begins=some.sampled_from(BEGINNINGS))
-    def begin(self, begins: datetime) -> None:
+    @initialize(begins=some.sampled_from(BEGINNINGS), cooling=some.sampled_from(COOLING))
+    def begin(self, begins: datetime, cooling: int) -> None:
         """Open the cooperative for business."""
         self.opened = world(self.url, begins)
         self.world = self.runner.run(self.opened.__aenter__())
+        self.runner.run(leaving.cool_for(self.world, cooling))
 
     @rule(who=who, cents=cents, purpose=purposes, automatic=flags, card=cards, fuse=fuses)
     def pay(
@@ -187,6 +197,11 @@ class LifeOfMoney(RuleBasedStateMachine):
     @rule(choice=BY_STEWARDS, fuse=fuses)
     def keep_the_till(self, choice: Choice, fuse: int | None) -> None:
         """Let a treasurer act, or money come past the processor."""
+        self.live(self.of(choice), fuse)
+
+    @rule(choice=LEAVING, fuse=fuses)
+    def leave(self, choice: Choice, fuse: int | None) -> None:
+        """Let somebody have their account erased, or change their mind, or the erasure go on."""
         self.live(self.of(choice), fuse)
 
     @rule(choice=AT_STRIPE)

@@ -13,10 +13,15 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import stripe
+from sqlalchemy.exc import IntegrityError
 
 from api.sandbox import Sandbox
 from api.sandbox.endpoint import Asked, answering
+from coop.errors import Refused
 from coop.unit_of_work import UnitOfWork, Units
+
+NOBODYS = "an erased account is nobody's"
+"""What the database says to whoever begins something in the name of somebody who is gone."""
 
 
 class Died(BaseException):
@@ -105,9 +110,15 @@ class StagedUnits(Units):
     async def open(self) -> AsyncIterator[UnitOfWork]:
         """Run one writing transaction between boundaries."""
         await self.stage.boundary()
-        async with super().open() as work:
-            yield work
-            self.stage.pass_by()
+        try:
+            async with super().open() as work:
+                yield work
+                self.stage.pass_by()
+        except IntegrityError as error:
+            # Who was erased meanwhile is refused by the database, which the edge of the service makes a refusal.
+            if NOBODYS not in str(error.orig):
+                raise
+            raise Refused from error
         self.stage.pass_by()
 
     @contextlib.asynccontextmanager

@@ -73,8 +73,13 @@ class World:
     clock: FixedClock
     stage: Stage
     jobs: Sequence[Callable[[], Awaitable[object]]]
-    people: Sequence[UUID]
+    people: list[UUID]
+    """Who has a seat; whoever is erased keeps theirs until somebody new arrives, as a request may that is under way."""
     treasurers: Sequence[UUID] = ()
+    gone: list[UUID] = field(default_factory=list)
+    """Whose seat somebody else has by now."""
+    addresses: dict[UUID, str] = field(default_factory=dict)
+    """Whose address was which, also of those who have none any more."""
     wishes: list[tuple[Wish, str]] = field(default_factory=list)
     """What was wished for, and under which key, so that it can be wished again."""
     keys: list[tuple[Callable[..., Awaitable[str]], UUID, str]] = field(default_factory=list)
@@ -188,7 +193,8 @@ class World:
             email = (await work.session.get_one(Account, self.people[who])).email
 
         def change(desk: Desk) -> None:
-            for customer in desk.where("customer", email=email):
+            # The processor's portal opens for nobody who is gone.
+            for customer in desk.where("customer", email=email) if email else ():
                 method = payment_methods.make(desk, CARDS[card], {}, expiry=(12, 2060))
                 payment_methods.attach(desk, method, customer)
                 for subscription in desk.where("subscription", customer=customer["id"]):
@@ -310,8 +316,9 @@ class World:
         """Let everything come to rest: nothing goes wrong any more, and the jobs have the time that they need."""
         self.stage.fuse, self.stage.lost = None, 0
         await (self.hear() if heard else self.lose_webhooks())
-        # Longer than any lease, and then longer than a page stays open whose address nobody ever learnt.
-        for pause in (timedelta(minutes=10), timedelta(hours=25)):
+        # Longer than any lease, and then longer than a page stays open whose address nobody ever learnt; in the end what
+        # the day itself has begun, such as an erasure, which goes on once its networks were told.
+        for pause in (timedelta(minutes=10), timedelta(hours=25), timedelta(minutes=10)):
             self.clock.advance(pause)
             await self.sandbox.tick()
             await (self.hear() if heard else self.lose_webhooks())
@@ -393,7 +400,8 @@ async def world(database_url: str, begins: datetime, people: Sequence[str] = PEO
     ]
     try:
         async with units.read() as work:
-            accounts = dict((await work.session.execute(select(Account.handle, Account.id))).all())
+            everybody = list(await work.session.scalars(select(Account)))
+        accounts = {one.handle: one.id for one in everybody}
         yield World(
             units,
             gateway,
@@ -403,6 +411,7 @@ async def world(database_url: str, begins: datetime, people: Sequence[str] = PEO
             jobs,
             [accounts[handle] for handle in people],
             [accounts[handle] for handle in TREASURERS],
+            addresses={one.id: str(one.email) for one in everybody},
         )
     finally:
         await units.close()
