@@ -18,6 +18,7 @@ from coop.mail import Letter
 from coop.membership import organisations, vat
 from coop.money import WHOLE, Money
 from coop.settings import Settings
+from coop.sponsorship.letters import BEGUN
 from coop.unit_of_work import UnitOfWork
 
 
@@ -279,5 +280,7 @@ def written(
     lines += ["", words.receipt.format(url=settings.url(f"/account/payments/{payment.id}"))]
     if more is not None:
         lines += ["", more.to(language)]
-    subject = words.subject.format(coop=settings.name)
+    # The letter with which a year begins has one subject, whoever paid: it is read by others, too.
+    begins = payment.purpose == "dues" and payment.term_id is not None
+    subject = (BEGUN[language].subject if begins else words.subject).format(coop=settings.name)
     return Letter(to=address, subject=subject, body="\n".join(lines) + "\n"), f"receipt:{payment.id}"

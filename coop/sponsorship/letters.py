@@ -1,4 +1,7 @@
-"""The letters that sponsorship writes, in the reader's language; none of them says to others who paid for what."""
+"""The letters that sponsorship writes, in the reader's language; none of them says to others who paid for what.
+
+A subject can be read on a locked telephone, over a shoulder, in a shared mailbox: it speaks of the membership alone.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,11 +32,11 @@ BEGUN = {
         body="Your membership has begun and runs until {day}.\n\nYour page: {account}",
     ),
     "pl": Words(
-        subject="Jesteś członkiem {coop}",
+        subject="Twoje członkostwo w {coop}",
         body="Twoje członkostwo zaczęło się i trwa do {day}.\n\nTwoja strona: {account}",
     ),
     "fr": Words(
-        subject="Vous êtes membre de {coop}",
+        subject="Votre adhésion à {coop}",
         body="Votre adhésion a commencé et court jusqu'au {day}.\n\nVotre page : {account}",
     ),
 }
@@ -67,45 +70,47 @@ OFFERED = {
 
 LAPSED = {
     "en": Words(
-        subject="Your place went to the next in the queue",
+        subject="Your membership has not begun",
         body=(
-            "The solidarity pool had kept a place for you until today, and it was not taken up. Nothing was charged.\n\n"
+            "The solidarity pool had kept a place for you until today, and it was not taken up: it went to the next in the "
+            "queue. Nothing was charged.\n\n"
             "You can ask again at any time, without giving a reason: {place}"
         ),
     ),
     "pl": Words(
-        subject="Twoje miejsce przeszło na następną osobę w kolejce",
+        subject="Twoje członkostwo się nie zaczęło",
         body=(
-            "Fundusz solidarnościowy trzymał dla Ciebie miejsce do dziś i nie zostało ono wykorzystane. Nic nie pobrano."
+            "Fundusz solidarnościowy trzymał dla Ciebie miejsce do dziś i nie zostało ono wykorzystane: przeszło na "
+            "następną osobę w kolejce. Nic nie pobrano."
             "\n\nMożesz poprosić ponownie w każdej chwili, bez podawania powodu: {place}"
         ),
     ),
     "fr": Words(
-        subject="Votre place est passée à la personne suivante",
+        subject="Votre adhésion n'a pas commencé",
         body=(
-            "La caisse de solidarité gardait une place pour vous jusqu'à aujourd'hui ; elle n'a pas été prise. Rien n'a "
-            "été prélevé.\n\nVous pouvez redemander quand vous voulez, sans donner de raison : {place}"
+            "La caisse de solidarité gardait une place pour vous jusqu'à aujourd'hui ; elle n'a pas été prise et passe à "
+            "la personne suivante. Rien n'a été prélevé.\n\nVous pouvez redemander quand vous voulez, sans donner de raison : {place}"
         ),
     ),
 }
 
 PRICE_FELL = {
     "en": Words(
-        subject="You need no place any more",
+        subject="Your membership can begin",
         body=(
             "A year costs {amount} now, which is no more than you chose to pay, so you need nothing from the solidarity "
             "pool.\n\nYour membership begins as soon as you pay: {join}"
         ),
     ),
     "pl": Words(
-        subject="Nie potrzebujesz już miejsca z funduszu",
+        subject="Twoje członkostwo może się zacząć",
         body=(
             "Rok kosztuje teraz {amount}, nie więcej niż Twoja deklarowana kwota, więc fundusz solidarnościowy nie musi "
             "nic dokładać.\n\nCzłonkostwo zacznie się, gdy tylko zapłacisz: {join}"
         ),
     ),
     "fr": Words(
-        subject="Vous n'avez plus besoin de la caisse",
+        subject="Votre adhésion peut commencer",
         body=(
             "Une année coûte maintenant {amount}, pas plus que ce que vous aviez choisi de payer : la caisse de solidarité "
             "n'a rien à ajouter.\n\nVotre adhésion commence dès que vous payez : {join}"

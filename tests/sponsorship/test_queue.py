@@ -86,7 +86,7 @@ async def test_whoever_lets_an_offer_lapse_is_told(till: Till) -> None:
     await till.work()
 
     assert (await last(till, ada)).ended_as == "lapsed"
-    assert "Your place went to the next in the queue" in subjects(till, "ada")
+    assert "Your membership has not begun" in subjects(till, "ada")
     async with till.visitor(ada) as page:
         assert "went to the next in the queue" in (await page.get("/place")).text
 
@@ -205,4 +205,4 @@ async def test_a_price_that_falls_to_what_one_offered_is_told(till: Till) -> Non
     await till.work()
 
     assert (await last(till, ada)).ended_as == "needless"
-    assert "You need no place any more" in subjects(till, "ada")
+    assert "Your membership can begin" in subjects(till, "ada")

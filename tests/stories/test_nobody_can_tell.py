@@ -20,6 +20,7 @@ from coop.networks.deliveries import Delivery
 from coop.settings import Settings
 from coop.sponsorship import gifts, outlook, runs
 from coop.stewardship import audit
+from tests.membership.test_households import accept, invitation
 from tests.protocol.relying_party import RelyingParty, register
 from tests.till import Till
 
@@ -227,6 +228,65 @@ async def test_no_figure_that_others_see_moves_with_a_membership(till: Till, par
 
     for later in seen[1:]:
         assert [path for path, text in later.items() if text != seen[0][path]] == []
+
+
+async def test_stripe_knows_whose_card_was_used_and_nothing_of_anybody_else(till: Till) -> None:
+    await till.sponsor(5000)
+    ada, bob, cyd, eve = [await till.person(name) for name in ("ada", "bolek", "cyd", "ewelina")]
+    await till.pay(ada)
+    await till.pay(cyd, 1000)
+    place = await till.ask(bob)
+    assert place.due_at is not None
+    till.clock.advance(place.due_at - till.clock.instant)
+    await runs.begin_due(till.units)
+    await by_gift(till, eve, ada)
+    assert [await till.state(person) for person in (ada, bob, cyd, eve)] == ["active"] * 4
+
+    rows = till.sandbox.store.rows("SELECT kind, body FROM objects")
+    everything = "".join(row["body"] for row in rows)
+    intents = [json.loads(row["body"]) for row in rows if row["kind"] == "payment_intent"]
+    told = {(intent["amount"], intent["description"]) for intent in intents}
+
+    assert "ada@example.org" in everything
+    for unknown in ("bolek", "ewelina", *(str(person.id) for person in (ada, bob, cyd, eve))):
+        assert unknown not in everything
+    # Who pays by hand leaves no customer behind.
+    assert [row["kind"] for row in rows if row["kind"] == "customer"] == []
+    # The amount of a part is all that tells it from the whole.
+    (in_part,) = (what for amount, what in told if amount == 1000)
+    assert (2500, in_part) in told
+    assert {key for intent in intents for key in intent["metadata"]} == {"operation"}
+
+
+async def test_the_letter_with_which_a_year_begins_has_one_subject_whoever_paid(till: Till) -> None:
+    await till.sponsor(5000)
+    everybody = ada, bob, cyd, eve, gil, ida = [
+        await till.person(name) for name in ("ada", "bob", "cyd", "eve", "gil", "ida")
+    ]
+    place = await till.ask(bob)
+    assert place.due_at is not None
+    till.clock.advance(place.due_at - till.clock.instant)
+    await till.pay(ada)
+    await runs.begin_due(till.units)
+    await till.pay(cyd, 1000)
+    giver = await till.person("giver")
+    await by_gift(till, eve, giver)
+    await by_hand(till, gil, "cash")
+    await accept(till.units, ida, await invitation(till.units, giver))
+    await till.pay(giver, 2500, purpose="household")
+    await till.work()
+
+    subjects = {
+        person.handle: [
+            letter.subject
+            for letter in till.postbox.letters
+            if letter.to == f"{person.handle}@example.org" and "runs until" in letter.body
+        ]
+        for person in everybody
+    }
+
+    subject = f"You are a member of {till.units.settings.name}"
+    assert subjects == {handle: [subject] for handle in subjects}
 
 
 async def test_the_morning_s_figures_are_the_next_morning_s_again(till: Till) -> None:
