@@ -23,7 +23,7 @@ from coop.billing.payments import Payment
 from coop.errors import NotFound
 from coop.membership import organisations, terms
 from coop.membership.terms import Term
-from coop.money import ZERO, Money
+from coop.money import Money
 from coop.unit_of_work import Units
 
 
@@ -45,8 +45,10 @@ class Year:
     """A year of membership as its member sees it."""
 
     term: Term
+    own: Money
+    """What they pay of it."""
     given: Money
-    """What the pool, or somebody's gift, paid of it."""
+    """What the pool, somebody's gift or whoever pays for their household paid of it."""
     plan: InstalmentPlan | None = None
 
 
@@ -57,20 +59,19 @@ async def overview(
     """Show everything a member paid, and every year they had."""
     async with units.read() as work:
         made = await payments.made_by(work, signed_in.account_id)
-        years = await terms.history(work, signed_in.account_id)
+        paid = [
+            (term, await withdrawal.paid_by(work, signed_in.account_id, term))
+            for term in await terms.history(work, signed_in.account_id)
+        ]
         choice = await withdrawal.choice(work, signed_in.account_id)
         announced = await transfers.announced(work, signed_in.account_id)
         plans = {plan.term_id: plan for plan in await instalment_plans.of_account(work, signed_in.account_id)}
-    paid = {payment.term_id: payment.own_part for payment in made if payment.term_id is not None}
-    paid |= {term_id: plan.due for term_id, plan in plans.items()}
     return page(
         "payments/overview.html",
         request,
         payments=made,
         announced=announced,
-        years=[
-            Year(term, term.price - paid.get(term.id, ZERO), plans.get(term.id)) for term in reversed(years)
-        ],
+        years=[Year(term, own, term.price - own, plans.get(term.id)) for term, own in reversed(paid)],
         choice=choice,
     )
 

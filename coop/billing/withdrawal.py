@@ -261,6 +261,14 @@ async def give_back(work: UnitOfWork, account_id: UUID, *, by_payer: bool = Fals
     return list(sent.values())
 
 
+async def paid_by(work: UnitOfWork, account_id: UUID, term: Term) -> Money:
+    """Return what of the price of a year an account pays itself: at once, by instalments, with money that waited, for a household."""
+    funding = await _funding(work, term)
+    if funding.plan is not None:
+        return funding.plan.due
+    return sum((part.own_part for part in funding.parts if part.payment.account_id == account_id), ZERO)
+
+
 async def _surplus_back(work: UnitOfWork, surplus: Money) -> list[Posting]:
     """Take a surplus back from the pool as far as it is free; the reserve bears what was given on already."""
     free = await refunds.out_of_pool(work, surplus)

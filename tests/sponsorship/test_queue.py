@@ -1,5 +1,6 @@
 """The order of the queue under everything that people and banks do meanwhile."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from coop.money import Money
 from coop.policies import Dues
 from coop.sponsorship import places, queue, runs
 from coop.sponsorship.places import Place
+from tests.membership.test_households import accept, invitation
 from tests.till import Till
 
 SLOW = "000123456789"
@@ -159,6 +161,30 @@ async def test_money_that_began_a_year_is_not_given_back_with_the_next(till: Til
 
     assert await till.count(Refund) == 1
     assert await till.balance(MEMBER_CREDIT) == 0
+
+
+async def test_a_member_sees_what_they_pay_of_each_year_however_it_came(till: Till) -> None:
+    ada, bob, cyd = [await till.person(name) for name in ("ada", "bob", "cyd")]
+    await till.sponsor(1500, "grace1")
+    # What waited for a place, what one pays for a household, and what somebody else paid.
+    await money_too_late(till, ada, 1000)
+    await till.ask(bob, 1000)
+    await till.sandbox.settle()
+    await till.sponsor(1500, "grace2")
+    await accept(till.units, cyd, await invitation(till.units, bob))
+    await till.pay(bob, 2500, purpose="household")
+
+    said = []
+    for person in (ada, bob, cyd):
+        async with till.visitor(person) as page:
+            text = (await page.get("/account/payments")).text
+        said += re.findall(r"\$25[:,] [^<]*", text)
+
+    assert said == [
+        "$25: $10 from you, the rest by the solidarity pool or for a household",
+        "$25, all of it from you",
+        "$25, by the solidarity pool, as a gift or for a household",
+    ]
 
 
 async def test_whoever_leaves_the_queue_gets_waiting_money_back_at_once(till: Till) -> None:
