@@ -77,7 +77,8 @@ HELD: Registered = (
     Held(
         table=VatLine,
         of=lambda person: or_(
-            VatLine.payment_id.in_(_payments(person)),
+            # The VAT of a gift arises when its year begins, which is for its receiver alone to know.
+            VatLine.payment_id.in_(_payments(person).where(Payment.purpose != "gift")),
             VatLine.term_id.in_(select(Term.id).where(Term.account_id == person.account_id)),
         ),
         stays=_BOOKS,

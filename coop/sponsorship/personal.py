@@ -3,7 +3,7 @@
 Giver and receiver do not learn each other's names from here, nor the days by which they could be found.
 """
 
-from sqlalchemy import String, cast, literal, or_, select
+from sqlalchemy import String, case, cast, literal, or_, select
 
 from coop.membership.terms import Term
 from coop.personal import Held, Registered
@@ -28,7 +28,15 @@ HELD: Registered = (
         called="gifts_given",
         of=lambda person: Gift.account_id == person.account_id,
         stays=_BOOKS,
-        withheld={"digest": "secret", "kept_for": "other", "term_id": "other", "claimed_at": "other"},
+        withheld={
+            "digest": "secret",
+            "kept_for": "other",
+            "term_id": "other",
+            "claimed_at": "other",
+            "state": "other",
+        },
+        # Whether its year has begun, or follows one that runs, is the receiver's.
+        more={"became": case((Gift.state == "kept", "claimed"), else_=Gift.state)},
     ),
     Held(
         table=Gift,

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import msgspec
 import pytest
 from sqlalchemy import LargeBinary
 
@@ -13,6 +14,7 @@ from coop.leaving.erasures import Erasure
 from coop.leaving.export import SHOWN, columns_of
 from coop.leaving.register import HELD, REGISTERED
 from coop.personal import Held
+from coop.sponsorship import gifts
 from coop.stewardship import audit
 from tests.leaving.archives import Archive, taken
 from tests.leaving.life import lived
@@ -69,6 +71,26 @@ async def test_whoever_did_everything_gets_all_of_it_and_nothing_of_anybody_else
     assert not {"kept_for", "term_id", "claimed_at", "digest"} & set(given)
     assert not {"account_id", "payment_id", "bought_at", "expires_at", "digest"} & set(received)
     the_same_in_all_forms(archive)
+
+
+async def test_a_giver_s_archive_does_not_tell_whether_the_year_has_begun(till: Till) -> None:
+    msgspec.structs.force_setattr(till.units.settings, "vat_rates", "2300 from 2020-01-01")
+    ada, ben, cyd, ted = [await till.person(name) for name in ("ada", "ben", "cyd", "ted")]
+    await till.pay(ada)
+    told = []
+    # To a member, whose year it will follow, and to a newcomer, whose year begins.
+    for giver, receiver in ((ben, ada), (ted, cyd)):
+        await till.pay(giver, purpose="gift")
+        async with till.units.read() as work:
+            (gift,) = await gifts.given_by(work, giver.id)
+        begun = await till.claim(receiver, gift)
+        archive = await taken(till.units, giver.id)
+        assert begun is (receiver is cyd)
+        (given,) = archive.held["gifts_given"]
+        told.append(({name: len(rows) for name, rows in archive.held.items()}, given["became"], set(given)))
+
+    assert told[0] == told[1]
+    assert told[0][1] == "claimed"
 
 
 def the_same_in_all_forms(archive: Archive) -> None:
