@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import outbox
 from coop.clock import Clock
-from coop.database import Base, is_sqlite, make_engine
+from coop.database import Base, insert_once, is_sqlite, make_engine
 from coop.mail import Letter, keyed
 from coop.prepared import Drivers, Line, Prepared, borrowed, one_transaction
 from coop.settings import Settings
@@ -53,8 +53,16 @@ class UnitOfWork:
         self.session.add(outbox.message(event, due_at=self.wall, dedupe_key=dedupe_key))
 
     def send(self, letter: Letter, *, dedupe_key: str | None = None) -> None:
-        """Post `letter` once this unit has committed; the key makes it leave at most once."""
+        """Post `letter` once this unit has committed; a second one under the key ends its unit, so that what it tells is done once."""
         self.session.add(outbox.message(keyed(letter), due_at=self.wall, dedupe_key=dedupe_key))
+
+    async def send_once(self, letter: Letter, *, dedupe_key: str) -> None:
+        """Post `letter` once this unit has committed, unless one was posted under the key: what it tells may be heard of twice."""
+        await insert_once(
+            self.session,
+            outbox.OutboxMessage,
+            **outbox.row(keyed(letter), due_at=self.wall, dedupe_key=dedupe_key),
+        )
 
     async def publish_all(self, events: Iterable[outbox.Event]) -> None:
         """Announce many events once this unit has committed, in one statement."""

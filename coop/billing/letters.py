@@ -406,7 +406,7 @@ async def post(
         "people": ", ".join(people),
     }
     words = letters[language]
-    work.send(
+    await work.send_once(
         Letter(
             to=account.email,
             subject=f"{words.subject.format(**facts)}",

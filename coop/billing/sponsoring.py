@@ -17,6 +17,7 @@ from coop.billing.payments import Payment
 from coop.billing.subscriptions import Subscription
 from coop.database import MoneyType
 from coop.identity.accounts import Account
+from coop.mail import Letter
 from coop.money import ZERO, Money
 from coop.policies import Dues, Version
 from coop.sponsorship import letters
@@ -114,11 +115,11 @@ async def _failed(work: UnitOfWork, subscription: Subscription, invoice: Invoice
     if not invoice.attempts:
         return False
     account = await work.session.get_one(Account, subscription.account_id)
-    letters.post(
-        work,
-        account,
-        letters.MONTH_FAILED,
-        key=f"month-failed:{invoice.id}",
-        amount=subscription.amount,
-    )
+    if account.email is not None:
+        subject, body = letters.written(
+            work.settings, letters.MONTH_FAILED, account.locale, day=None, amount=subscription.amount
+        )
+        # The card is tried several times, and each time is heard of.
+        letter = Letter(to=account.email, subject=subject, body=body)
+        await work.send_once(letter, dedupe_key=f"month-failed:{invoice.id}")
     return True

@@ -3,7 +3,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from api.sandbox import Fault, Terms
+from api.sandbox import Fault, Terms, webhooks
+from api.sandbox.desk import Desk
+from api.sandbox.objects import payment_methods
+from api.sandbox.objects.cards import CARDS
 from coop.billing import reconciliation, sponsoring, subscriptions
 from coop.billing.intents import AlreadyMonthly
 from coop.billing.offline import transfers
@@ -141,3 +144,28 @@ async def test_an_organisation_finds_the_way_to_a_bank_transfer(till: Till) -> N
 def test_a_name_that_cannot_be_read_is_refused(name: str) -> None:
     with pytest.raises(BadName):
         institutions.checked(name)
+
+
+async def test_a_month_whose_card_is_declined_twice_is_written_about_once_and_heard_of_twice(
+    till: Till,
+) -> None:
+    grace = await till.person("grace")
+    await months(till, grace)
+
+    def fails_from_now(desk: Desk) -> None:
+        (subscription,) = desk.where("subscription")
+        (customer,) = desk.where("customer")
+        method = payment_methods.make(desk, CARDS["4000000000000341"], {}, expiry=(12, 2060))
+        payment_methods.attach(desk, method, customer)
+        desk.save(subscription | {"default_payment_method": method["id"]})
+
+    await till.sandbox.run(fails_from_now)
+    for days in (32, 6, 6):
+        till.clock.advance(timedelta(days=days))
+        await till.sandbox.settle()
+        await till.work()
+
+    waiting = await till.sandbox.run(lambda desk: webhooks.ready(desk, most=500, everything=True))
+    assert [delivery.body for delivery in waiting] == []
+    written = [one for one in till.postbox.letters if "monthly gift could not be charged" in one.subject]
+    assert len(written) == 1

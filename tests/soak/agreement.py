@@ -167,7 +167,8 @@ def _payments(facts: Facts) -> Iterator[str]:
         ):
             yield f"checkout {one.id} is still {one.state}"
         if one.place_id is not None and one.place_id not in offered:
-            yield f"checkout {one.id} can still be paid, but what the pool kept for it is gone"
+            ended = [place.ended_as for place in facts.places if place.id == one.place_id]
+            yield f"checkout {one.id} is {page.get('status')}, but what the pool kept for it is gone: {ended}"
 
 
 def _refunds(facts: Facts) -> Iterator[str]:
