@@ -129,7 +129,8 @@ HOLDINGS = (
         ),
         who=marked("You."),
         until=marked(
-            "Until five weeks after the request has ended; of a place that was given, as long as the books of its year."
+            "Until five weeks after the request has ended; of a place that was given, as long as the books of its year. A keyed "
+            "digest of the address you asked with stays for a year, so that it serves one account."
         ),
         tables=("places", "pool_reservations"),
     ),

@@ -18,8 +18,23 @@ KEPT = timedelta(days=35)
 BATCH = 500
 
 
+ADDRESS_KEPT = timedelta(days=366)
+"""So long an address that has asked for a first place serves no other account."""
+
+
 async def forget_due(units: Units) -> int:
-    """Forget requests that ended a while ago (a job)."""
+    """Forget requests that ended a while ago, and what addresses of long ago asked for (a job)."""
+    async with units.open() as work:
+        await work.session.execute(
+            update(Place)
+            .where(
+                Place.address.is_not(None),
+                Place.state == "begun",
+                Place.asked_at < work.now - ADDRESS_KEPT,
+            )
+            .values(address=None)
+            .execution_options(synchronize_session=False)
+        )
     done = 0
     while True:
         async with units.open() as work:

@@ -22,6 +22,12 @@ class EmailNeeded(NotAllowed):
     code = "verified_email_needed"
 
 
+class AddressUsed(Refused):
+    """Another account has a first place with this e-mail address. Use that account, or pay what a year costs."""
+
+    code = "address_used"
+
+
 class AlreadyMember(Refused):
     """Your membership runs long enough; there is nothing to pay or to ask for yet."""
 

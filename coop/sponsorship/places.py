@@ -8,7 +8,18 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from coop import ledger, policies
@@ -58,6 +69,12 @@ class Place(Base):
         ),
         Index("ix_places_line", "state", "credited", "asked_at", "id"),
         Index("ix_places_due", "state", "due_at", "id"),
+        Index(
+            "ix_places_address",
+            "address",
+            sqlite_where=text("address IS NOT NULL"),
+            postgresql_where=text("address IS NOT NULL"),
+        ),
         Index("ix_places_first", "awarded_at", sqlite_where=text("first"), postgresql_where=text("first")),
         {"sqlite_autoincrement": True},
     )
@@ -84,6 +101,9 @@ class Place(Base):
     held_until: Mapped[datetime | None] = mapped_column(default=None)
     """A checkout is open on this offer until then, at the longest."""
     term_id: Mapped[UUID | None] = mapped_column(ForeignKey("terms.id"), unique=True, default=None)
+    address: Mapped[bytes | None] = mapped_column(LargeBinary(32), default=None, repr=False)
+    """A keyed digest of the address that a first place was asked for with, so that it serves one account only; it is
+    forgotten after a year."""
     ended_as: Mapped[str | None] = mapped_column(String(10), default=None)
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
 

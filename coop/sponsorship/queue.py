@@ -4,6 +4,7 @@ Whoever pays less than the price asks, with one button, no reason and no proof. 
 covers it and nobody waits longer; else it queues, and nobody is skipped for a smaller gap.
 """
 
+import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Select, exists, func, select, true
 
-from coop import bulk, ledger, policies
+from coop import bulk, ledger, policies, sealing
 from coop.clock import local_date
 from coop.errors import Refused
 from coop.identity.accounts import Account
@@ -26,7 +27,7 @@ from coop.outbox import Event
 from coop.policies import Dues, Pool
 from coop.sponsorship import letters, limits, place_batches, places, pool, turns
 from coop.sponsorship.letters import Addressed
-from coop.sponsorship.limits import AlreadyMember
+from coop.sponsorship.limits import AddressUsed, AlreadyMember
 from coop.sponsorship.place_batches import Candidate
 from coop.sponsorship.places import Place
 from coop.sponsorship.pool import Reservation
@@ -52,7 +53,13 @@ async def ask(work: UnitOfWork, account_id: UUID, *, contribution: Money = ZERO)
         await places.close(work, place, "lapsed")
         place = None
     if place is None:
-        place = Place(account_id=account_id, asked_at=work.now, contribution=contribution, first=first)
+        place = Place(
+            account_id=account_id,
+            asked_at=work.now,
+            contribution=contribution,
+            first=first,
+            address=await _address(work, account_id) if first else None,
+        )
         work.session.add(place)
         await work.session.flush()
         # An offer to whoever stands before us lasts as long as their checkout.
@@ -73,13 +80,37 @@ async def _again(work: UnitOfWork, offer: Place, contribution: Money) -> Place:
     """Put an offer whose member would rather pay another part back to where it stood, for as long as it stood."""
     await places.close(work, offer, "replaced")
     place = Place(
-        account_id=offer.account_id, asked_at=offer.asked_at, contribution=contribution, first=offer.first
+        account_id=offer.account_id,
+        asked_at=offer.asked_at,
+        contribution=contribution,
+        first=offer.first,
+        address=offer.address,
     )
     work.session.add(place)
     await work.session.flush()
     at_once = offer.due_at == offer.awarded_at
     await give(work, asking=place.id, until=work.now if at_once else offer.due_at)
     return place
+
+
+async def _address(work: UnitOfWork, account_id: UUID) -> bytes | None:
+    """Return the digest of the address that a first place is asked for with, or refuse one that serves another account.
+
+    An address belongs to one account at a time; that alone would let one mailbox confirm a hundred, one after another.
+    """
+    if not (await policies.in_force(work, Pool)).document.verified_email:
+        return None
+    account = await work.session.get_one(Account, account_id)
+    key = sealing.key_for(work.settings, "address of a first place")
+    digest = hmac.digest(key, (account.email or "").lower().encode(), "sha256")
+    taken = (
+        select(Place.id)
+        .where(Place.address == digest, Place.account_id != account_id, Place.state != "closed")
+        .limit(1)
+    )
+    if await work.session.scalar(taken) is not None:
+        raise AddressUsed
+    return digest
 
 
 async def credit(work: UnitOfWork, account_id: UUID, contribution: Money, *, payment_id: UUID) -> bool:

@@ -1,20 +1,22 @@
 from datetime import timedelta
+from uuid import uuid4
 
 import anyio
 import httpx
 import msgspec
 import pytest
 
-from coop.billing import withdrawal
+from coop.billing import old_places, withdrawal
 from coop.billing.payments import Payment
 from coop.clock import FixedClock
+from coop.identity.accounts import Account
 from coop.ledger import POOL, RESERVED
 from coop.membership.terms import Term
 from coop.money import Money
 from coop.policies import Pool
 from coop.settings import Settings
 from coop.sponsorship import gifts, outlook, places, pool, queue, runs
-from coop.sponsorship.limits import AlreadyMember, EmailNeeded
+from coop.sponsorship.limits import AddressUsed, AlreadyMember, EmailNeeded
 from coop.sponsorship.places import Place
 from coop.sponsorship.pool import PoolEmpty
 from coop.unit_of_work import Units
@@ -102,6 +104,30 @@ async def test_a_member_with_a_long_year_ahead_asks_for_nothing(till: Till) -> N
 
     with pytest.raises(AlreadyMember):
         await till.ask(ada)
+
+
+async def test_an_address_serves_one_account_with_a_first_place(till: Till) -> None:
+    await till.sponsor(10_000)
+    ada, bob = await till.person(), await till.person("bob")
+    await till.ask(ada)
+    async with till.units.open() as work:
+        (await work.session.get_one(Account, ada.id)).email = None
+        await work.session.flush()
+        (await work.session.get_one(Account, bob.id)).email = "ada@example.org"
+
+    with pytest.raises(AddressUsed):
+        await till.ask(bob)
+    async with till.visitor(bob) as page:
+        refused = await page.post("/place", data={})
+        in_part = await page.post("/join", data={"amount": "5.00", "key": uuid4().hex})
+    assert (refused.status_code, in_part.status_code) == (409, 409)
+    assert "Another account has a first place" in refused.text
+    await till.pay(bob)
+    assert await till.state(bob) == "active"
+    # What is of no use any more is forgotten.
+    till.clock.advance(old_places.ADDRESS_KEPT + timedelta(days=1))
+    await old_places.forget_due(till.units)
+    assert await till.count(Place, Place.address.is_not(None)) == 0
 
 
 async def test_first_places_are_capped_by_the_month(till: Till) -> None:
