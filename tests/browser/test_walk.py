@@ -120,7 +120,7 @@ async def test_a_newcomer_walks_the_whole_path(
     assert shown["Membership"] == month(known.userinfo["membership_until"])
 
     # The receipt lies in the mailbox, and the standing is on one's own page.
-    assert "received $25.00 from you" in await letter(nova, demo, "nova", "Receipt")
+    assert "received $25.00 from you" in await letter(nova, demo, "nova", "You are a member of")
     await keep(nova, "walk-08-receipt")
     await nova.goto(f"{demo.issuer}/account")
     standing = await facts(nova)
