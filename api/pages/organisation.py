@@ -51,7 +51,8 @@ async def submit(
             if data.person:
                 await organisations.turn_back(work, signed_in.account_id)
                 return onward("/join")
-            # What was begun as a person ends as one.
+            # What was begun as a person ends as one; the queue first, so that no request slips in between.
+            await places.lock(work)
             paying = await intents.live(work, signed_in.account_id)
             if paying is not None or await places.open_place(work, signed_in.account_id) is not None:
                 raise UnderWay

@@ -22,7 +22,7 @@ from coop import policies
 from coop.billing import checkout, intents
 from coop.billing.gateway import Gateway, GatewayAway, NotVisible
 from coop.billing.instalment_plans import InstalmentsNeedEmail, InstalmentsUnpaid
-from coop.billing.intents import AutomaticNeedsEmail, Checkout, Wish
+from coop.billing.intents import AutomaticNeedsEmail, Checkout, PaymentUnderWay, Wish
 from coop.billing.offline import transfers
 from coop.billing.offline.transfers import Transfer
 from coop.billing.operations import InFlight
@@ -35,14 +35,14 @@ from coop.membership.standing import Standing
 from coop.money import ZERO, Money
 from coop.policies import Dues, Shares, Version
 from coop.settings import Settings
-from coop.sponsorship import limits, places, queue
+from coop.sponsorship import limits, places
 from coop.sponsorship.limits import AlreadyMember, EmailNeeded
 from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units
 
 HOSTED = "https://checkout.stripe.com"
 
-UNFIT = (AutomaticNeedsEmail, InstalmentsNeedEmail, InstalmentsUnpaid)
+UNFIT = (AutomaticNeedsEmail, InstalmentsNeedEmail, InstalmentsUnpaid, PaymentUnderWay)
 """Refusals of the way of paying, not of the amount; they stand beside it."""
 
 Typed = Annotated[str, msgspec.Meta(max_length=100)]
@@ -132,8 +132,7 @@ async def submit(
             )
             leads_to = await checkout.begin(units, gateway, wish, key=data.key)
             return onward(leads_to)
-        async with units.open() as work:
-            place = await queue.ask(work, signed_in.account_id)
+        place = await checkout.ask(units, gateway, signed_in.account_id)
     except AlreadyMember:
         return onward(next_path)
     except InFlight as refusal:
@@ -155,6 +154,11 @@ async def announce(
     if other is not None and other.purpose == purpose:
         await checkout.close(units, gateway, other)
     async with units.open() as work:
+        await places.lock(work)
+        other = await intents.live(work, viewer.account_id)
+        if other is not None and other.purpose == purpose:
+            # Its page is complete, and the bank has yet to pay.
+            raise PaymentUnderWay
         return await transfers.announce(work, viewer.account_id, amount, purpose=purpose)
 
 

@@ -12,14 +12,15 @@ from api.dependencies import AnyRequest, Viewer
 from api.pages.entrance import onward, told
 from api.pages.rendering import page
 from coop import policies
-from coop.billing import credit
+from coop.billing import checkout, credit
 from coop.billing.gateway import Gateway
+from coop.billing.intents import PaymentUnderWay
 from coop.errors import Invalid
 from coop.identity import accounts, addresses, verification
 from coop.membership import standing
 from coop.money import Money
 from coop.policies import Dues
-from coop.sponsorship import limits, outlook, places, queue
+from coop.sponsorship import limits, outlook, places
 from coop.sponsorship.limits import AlreadyMember, EmailNeeded
 from coop.unit_of_work import Units
 
@@ -47,15 +48,17 @@ async def ask(
     request: AnyRequest,
     data: URLEncodedBody[Nothing],
     units: NamedDependency[Units],
+    gateway: NamedDependency[Gateway],
     signed_in: NamedDependency[Viewer],
 ) -> Response[bytes]:
     """Ask for a place; asking twice is asking once, so this needs no key."""
     del data
     try:
-        async with units.open() as work:
-            await queue.ask(work, signed_in.account_id)
+        await checkout.ask(units, gateway, signed_in.account_id)
     except EmailNeeded:
         return await _show(request, units, signed_in, unconfirmed=True)
+    except PaymentUnderWay as refusal:
+        return await _show(request, units, signed_in, errors={"": refusal.message})
     except AlreadyMember:
         return onward("/account")
     return onward("/place")

@@ -15,7 +15,9 @@ from coop.billing.gateway import CheckoutState, Gateway, GatewayRefused, NotVisi
 from coop.billing.intents import LIVE, Checkout, Wish
 from coop.database import changed
 from coop.identity import throttle
+from coop.money import ZERO, Money
 from coop.sponsorship import places, queue
+from coop.sponsorship.places import Place
 from coop.unit_of_work import UnitOfWork, Units
 
 LONGEST_BANK = timedelta(days=30)
@@ -73,6 +75,23 @@ async def begin(units: Units, gateway: Gateway, wish: Wish, *, key: str) -> str:
             )
             await operations.answer(work, key, hosted.url)
         return hosted.url
+
+
+async def ask(units: Units, gateway: Gateway, account_id: UUID, *, contribution: Money = ZERO) -> Place:
+    """Ask for a place, or change what one would pay oneself, as `queue.ask` does, with no payment page in the way.
+
+    A page on which another part can be paid is closed first. While a bank decides on what was paid there, the pool's part
+    stays where it is.
+    """
+    async with units.read() as work:
+        other = await intents.relied_on(work, account_id, but=contribution)
+    if other is not None:
+        await close(units, gateway, other)
+    async with units.open() as work:
+        await places.lock(work)
+        if await intents.relied_on(work, account_id, but=contribution) is not None:
+            raise intents.PaymentUnderWay
+        return await queue.ask(work, account_id, contribution=contribution)
 
 
 async def close(units: Units, gateway: Gateway, checkout: Checkout) -> None:

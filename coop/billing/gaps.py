@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from coop import policies
-from coop.billing import letters, subscriptions
+from coop.billing import intents, letters, subscriptions
 from coop.billing.intents import Checkout
 from coop.billing.subscriptions import Subscription
 from coop.errors import Refused
@@ -85,14 +85,15 @@ async def keep(work: UnitOfWork, account_id: UUID) -> bool:
         return False
     if term is None or term.ended_early_at is not None or not work.now < term.ends <= work.now + notice:
         return False
-    place: Place | None = None
-    try:
-        place = await queue.ask(work, account_id, contribution=subscription.amount)
-    except Refused:
-        # Something is to be settled first, or the year is granted already: then there is nothing to keep.
-        return False
-    if place.state == "offered":
-        return place.held_until is None and await places.hold(work, place.id, term.ends + RETRIES)
+    # Where they pay another part of this year right now, nothing is changed; should that come to nothing, there is time.
+    if await intents.relied_on(work, account_id, but=subscription.amount) is None:
+        try:
+            place = await queue.ask(work, account_id, contribution=subscription.amount)
+        except Refused:
+            # Something is to be settled first, or the year is granted already: then there is nothing to keep.
+            return False
+        if place.state == "offered":
+            return place.held_until is None and await places.hold(work, place.id, term.ends + RETRIES)
     last = timedelta(days=(await policies.in_force(work, Pool)).document.reserve_before_end_days)
     if term.ends > work.now + last or not await subscriptions.wish(work, account_id, "pause"):
         return False

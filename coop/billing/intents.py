@@ -135,6 +135,12 @@ async def live(work: UnitOfWork, account_id: UUID) -> Checkout | None:
     return found
 
 
+async def relied_on(work: UnitOfWork, account_id: UUID, *, but: Money) -> Checkout | None:
+    """Return the checkout under way of an account that pays its part of a year, if that is another one than `but`."""
+    other = await live(work, account_id)
+    return None if other is None or other.place_id is None or other.amount == but else other
+
+
 async def intend(work: UnitOfWork, wish: Wish, key: str) -> Checkout | None:
     """Write the intent down, with the pool's part reserved; nothing if the person queues instead."""
     existing = await work.session.scalar(select(Checkout).where(Checkout.key == key))

@@ -45,9 +45,10 @@ async def ask(work: UnitOfWork, account_id: UUID, *, contribution: Money = ZERO)
     price = Money((await policies.in_force(work, Dues)).document.price)
     if contribution < ZERO or contribution >= price:
         raise Refused("A place is for those who pay less than the price.")
+    # What follows is judged while nobody else can make it untrue: that the account is a person's, say.
+    await places.lock(work)
     first = await limits.newcomer(work, account_id)
     await limits.may_ask(work, account_id, first=first)
-    await places.lock(work)
     place = await places.open_place(work, account_id)
     if place is not None and place.lapsed(work.now):
         await places.close(work, place, "lapsed")

@@ -27,7 +27,7 @@ from coop.errors import CoopError
 from coop.identity.accounts import Account
 from coop.money import Money
 from coop.settings import Settings
-from coop.sponsorship import gifts, queue
+from coop.sponsorship import gifts
 from coop.sponsorship.gifts import Gift
 from coop.stewardship import roles
 from coop.unit_of_work import Units
@@ -148,8 +148,7 @@ class World:
     async def ask(self, *, who: int, cents: int) -> None:
         """Ask for a place."""
         with contextlib.suppress(CoopError):
-            async with self.units.open() as work:
-                await queue.ask(work, self.people[who], contribution=Money(cents))
+            await checkout.ask(self.units, self.gateway, self.people[who], contribution=Money(cents))
 
     async def leave_queue(self, *, who: int) -> None:
         """Take the request back."""

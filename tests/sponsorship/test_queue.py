@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from coop.billing import checkout, credit, intents, refunds
+from coop.billing.intents import PaymentUnderWay
 from coop.billing.payments import Payment
 from coop.billing.refunds import Refund
 from coop.identity.accounts import Account
 from coop.ledger import MEMBER_CREDIT, POOL, RESERVED
-from coop.money import Money
+from coop.money import ZERO, Money
 from coop.policies import Dues
 from coop.sponsorship import places, queue, runs
 from coop.sponsorship.places import Place
@@ -121,6 +122,36 @@ async def test_the_pools_part_is_kept_until_the_bank_has_answered(till: Till, nu
     paid = number == SLOW
     assert (await till.state(ada), await till.state(bob)) == ("active" if paid else "none", "none")
     assert (await last(till, bob)).state == ("queued" if paid else "offered")
+
+
+async def test_what_a_bank_decides_on_stays_as_it_is_whatever_is_asked_for(till: Till) -> None:
+    await till.sponsor(1500)
+    ada = await till.person()
+    await till.pay(ada, 1000, card=SLOW)
+
+    with pytest.raises(PaymentUnderWay):
+        await checkout.ask(till.units, till.gateway, ada.id)
+    assert (await last(till, ada)).state == "offered"
+    assert await till.balance(RESERVED) == 1500
+
+    till.clock.advance(timedelta(days=5))
+    await till.sandbox.settle()
+    assert await till.state(ada) == "active"
+
+
+async def test_a_page_for_another_part_can_be_paid_no_more_once_a_whole_place_is_asked_for(
+    till: Till,
+) -> None:
+    await till.sponsor(2500)
+    ada = await till.person()
+    page = await till.begin(ada, 1000)
+
+    await checkout.ask(till.units, till.gateway, ada.id)
+
+    await till.enter(page)
+    await till.sandbox.settle()
+    assert (await last(till, ada)).contribution == ZERO
+    assert await till.count(Payment) == 1, "the sponsor's"
 
 
 async def test_money_of_two_pages_waits_once_and_goes_back_once(till: Till) -> None:
